@@ -1,0 +1,332 @@
+"""The default backend: eventlet, without monkey patching.
+
+Everything here may be called from any green thread of one OS thread. Functions given to `call_later` and
+`Watch.want_write` run in the hub itself and must neither block nor raise; `on_readable` runs in the watch's
+own green thread, the reader.
+"""
+
+from __future__ import annotations
+
+import os
+import socket as stdlib_socket
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+with warnings.catch_warnings():
+    # eventlet announces its retirement at every import; that is the README's to say, and under -W error it
+    # would end the import. Round our own import only: the user's imports warn as eventlet wants.
+    warnings.simplefilter("ignore")
+    import eventlet
+    import eventlet.hubs
+    import eventlet.patcher
+    from eventlet.hubs import trampoline
+    from eventlet.support import greenlets as greenlet
+
+from wampy.errors import WampyError
+from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
+
+# In a patched program the standard modules are green; these are the real ones.
+_socket = eventlet.patcher.original("socket")
+_threading = eventlet.patcher.original("threading")
+
+_get_hub = eventlet.hubs.get_hub
+_getcurrent = greenlet.getcurrent
+
+
+class _Slot(Slot):
+    __slots__ = ("_done", "_hub", "_value", "_waiters")
+
+    def __init__(self) -> None:
+        self._hub = _get_hub()
+        self._done = False
+        self._value: Any = None
+        self._waiters: list[Any] = []
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+    def set(self, value: Any = None) -> bool:
+        if self._done:
+            return False
+        self._done = True
+        self._value = value
+        for waiter in self._waiters:
+            self._hub.schedule_call_global(0, self._wake, waiter)
+        return True
+
+    def _wake(self, waiter: Any) -> None:
+        # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
+        # a later wait of theirs.
+        if waiter in self._waiters:
+            waiter.switch()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._done:
+            return True
+        if timeout is not None and timeout <= 0:
+            return False
+        waiter = _getcurrent()
+        end = None if timeout is None else self._hub.clock() + timeout
+        timer = None if timeout is None else self._hub.schedule_call_global(timeout, self._wake, waiter)
+        self._waiters.append(waiter)
+        try:
+            # A loop, because somebody else's forgotten timer may switch here as well.
+            while not self._done and (end is None or self._hub.clock() < end):
+                self._hub.switch()
+        finally:
+            self._waiters.remove(waiter)
+            if timer is not None:
+                timer.cancel()
+        return self._done
+
+
+class _Task(Task):
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._hub = _get_hub()
+        self._ended = _Slot()
+        self._started = False
+        self._greenlet = greenlet.greenlet(self._run, self._hub.greenlet)
+        self._hub.schedule_call_global(0, self._start, function, args)
+
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if not self._ended.done:
+            self._started = True
+            self._greenlet.switch(function, args)
+
+    def _run(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except greenlet.GreenletExit:
+            pass  # killed: its owner knows
+        except Exception:
+            # What runs here guards itself; this is the last resort that keeps an error from vanishing.
+            traceback.print_exc()
+        finally:
+            self._ended.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        return self._ended.wait(timeout)
+
+    def throw(self, error: BaseException) -> None:
+        self._hub.schedule_call_global(0, self._throw, error)
+
+    def _throw(self, error: BaseException) -> None:
+        if self._ended.done:
+            return
+        if not self._started:
+            self._ended.set()
+            return
+        self._greenlet.throw(error)
+
+    @property
+    def is_current(self) -> bool:
+        return _getcurrent() is self._greenlet
+
+
+class _Watch(Watch):
+    """One socket, one parked reader. See the table "who runs where" in docs/architecture."""
+
+    def __init__(self, sock: Socket, on_readable: Callable[[], None]) -> None:
+        self._hub = _get_hub()
+        self._fileno = sock.fileno()
+        self._on_readable = on_readable
+        self._parked = False
+        self._closed = False
+        self._read_listener: Any = None
+        self._write_listener: Any = None
+        self._start_reader()
+
+    def _start_reader(self) -> None:
+        self._reader = greenlet.greenlet(self._run, self._hub.greenlet)
+        self._hub.schedule_call_global(0, self._reader.switch)
+
+    def _run(self) -> None:
+        try:
+            while not self._closed:
+                if self._read_listener is None:
+                    self._read_listener = self._listen(self._hub.READ, self._wake)
+                self._parked = True
+                self._hub.switch()
+                self._parked = False
+                if not self._closed:
+                    self._on_readable()
+        except Exception:
+            traceback.print_exc()  # on_readable does not raise; if it ever does, say so and go on
+            self._restart()
+        except BaseException:
+            # KeyboardInterrupt is the main program's; the socket needs a reader for the goodbye all the same.
+            self._restart()
+            raise
+
+    def _restart(self) -> None:
+        self._parked = False
+        if not self._closed:
+            self._start_reader()
+
+    def _listen(self, kind: str, callback: Callable[..., None]) -> Any:
+        return self._hub.add(kind, self._fileno, callback, self._gone, lambda: None)
+
+    def _gone(self, _error: Any) -> None:
+        # The hub says that the descriptor was closed behind our back.
+        self._read_listener = self._write_listener = None
+        self.close()
+
+    def _unlisten(self, listener: Any) -> None:
+        if listener is not None and not listener.spent:
+            try:
+                self._hub.remove(listener)
+            except KeyError:
+                pass  # the hub has dropped the descriptor itself
+
+    def _wake(self, _fileno: int | None = None) -> None:
+        # Called by the hub. A listener that was removed in the same batch is still called once, hence the
+        # first line. The third: an overridden handle_* may block the reader on something of its own, and a
+        # listener that stays would spin until it comes back, which listens anew.
+        if self._closed:
+            return
+        if not self._parked:
+            listener, self._read_listener = self._read_listener, None
+            self._unlisten(listener)
+            return
+        self._reader.switch()
+
+    def want_write(self, callback: Callable[[], None] | None) -> None:
+        listener, self._write_listener = self._write_listener, None
+        self._unlisten(listener)
+        if callback is not None and not self._closed:
+            self._write_listener = self._listen(self._hub.WRITE, lambda _fileno: callback())
+
+    def poke(self) -> None:
+        self._hub.schedule_call_global(0, self._wake)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for listener in (self._read_listener, self._write_listener):
+            self._unlisten(listener)
+        self._read_listener = self._write_listener = None
+        if self._parked:
+            self._hub.schedule_call_global(0, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._parked:
+            self._reader.switch()  # it sees that it is closed, and ends
+
+    @property
+    def is_reader(self) -> bool:
+        return _getcurrent() is self._reader
+
+
+class EventletBackend(Backend):
+    """The verbs, in eventlet's words."""
+
+    name = "eventlet"
+    kill_error = greenlet.GreenletExit
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
+        return _Task(function, args)
+
+    def slot(self) -> Slot:
+        return _Slot()
+
+    def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Timer:
+        timer: Timer = _get_hub().schedule_call_global(seconds, function, *args)
+        return timer
+
+    def sleep(self, seconds: float = 0.0) -> None:
+        eventlet.sleep(seconds)
+
+    def monotonic(self) -> float:
+        clock: float = _get_hub().clock()
+        return clock
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
+        sock: Socket = _socket.socket(family, kind, protocol)
+        sock.setblocking(False)
+        return sock
+
+    def wait(self, sock: Socket, direction: Direction, deadline: float | None) -> bool:
+        timeout = None if deadline is None else max(deadline - self.monotonic(), 0.0)
+        if timeout == 0.0:
+            return False
+        reading = direction == READ
+        try:
+            trampoline(sock.fileno(), read=reading, write=not reading, timeout=timeout, timeout_exc=_TooLate)
+        except _TooLate:
+            return False
+        return True
+
+    def watch(self, sock: Socket, on_readable: Callable[[], None]) -> Watch:
+        return _Watch(sock, on_readable)
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        return nullcontext()  # green threads switch only where they wait
+
+    def home(self) -> tuple[int, int]:
+        return os.getpid(), _threading.get_ident()
+
+    def check_caller(self, home: Any) -> None:
+        pid, thread = home
+        if os.getpid() != pid:
+            raise WampyError(
+                "this client was started before os.fork(); a forked child must start a client of its own"
+            )
+        if _threading.get_ident() != thread:
+            raise WampyError(
+                "this client belongs to another OS thread: eventlet's green threads cannot wait across OS "
+                "threads. Start a client in this thread, or hand the work over with a queue of your own"
+            )
+        if _getcurrent() is _get_hub().greenlet:
+            raise WampyError(
+                "a blocking request was made inside eventlet's hub (a timer's callback), where nothing may "
+                "block; make it in a green thread: eventlet.spawn(…)"
+            )
+
+    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+        # The system's resolver on an OS thread of its own: eventlet's green DNS ignores part of the system's
+        # name resolution, and the plain call would stop every green thread for as long as a name server takes.
+        kind = stdlib_socket.SOCK_STREAM
+        try:
+            flags = stdlib_socket.AI_NUMERICHOST
+            numeric: Sequence[tuple[Any, ...]] = _socket.getaddrinfo(host, port, family, kind, 0, flags)
+            return numeric
+        except stdlib_socket.gaierror:
+            pass  # a name: ask the system
+        ours, theirs = _socket.socketpair()
+        outcome: list[Any] = []
+
+        def look_up() -> None:
+            try:
+                outcome.append(_socket.getaddrinfo(host, port, family, kind))
+            except OSError as exc:
+                outcome.append(exc)
+            finally:
+                theirs.close()  # wakes the waiter, which reads the end of the stream
+
+        try:
+            _threading.Thread(target=look_up, name=f"wampy-resolve-{host}", daemon=True).start()
+            if not self.wait(ours, READ, deadline):
+                raise TimeoutError(f"looking up {host!r} took too long")
+        finally:
+            ours.close()
+        found = outcome[0]
+        if isinstance(found, OSError):
+            raise found
+        addresses: Sequence[tuple[Any, ...]] = found
+        return addresses
+
+    def monkey_patch(self) -> None:
+        eventlet.monkey_patch()
+
+
+class _TooLate(BaseException):
+    """What the trampoline raises at the deadline; caught on the line that asked for it."""

@@ -1,0 +1,109 @@
+"""The parameters of a client that its sessions need, checked when they are given."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from wampy import __version__
+from wampy.constants import (
+    DEFAULT_CALL_TIMEOUT,
+    DEFAULT_CLOSE_TIMEOUT,
+    DEFAULT_MAX_MESSAGE_SIZE,
+    DEFAULT_MAX_QUEUE,
+    DEFAULT_MAX_WORKERS,
+    DEFAULT_OPEN_TIMEOUT,
+    DEFAULT_REALM,
+    DEFAULT_SEND_TIMEOUT,
+    default_roles,
+)
+from wampy.errors import WampyError
+from wampy.interfaces import Authenticator
+
+_TIMES = ("call_timeout", "open_timeout", "close_timeout", "send_timeout")
+_COUNTS = ("max_workers", "max_queue")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a session is made with; see `Client` for the meaning of each.
+
+    Raises:
+        WampyError: A value cannot be used; the text names it.
+    """
+
+    realm: str = DEFAULT_REALM
+    roles: Mapping[str, Any] | None = None
+    auth: Authenticator | Sequence[Authenticator] | None = None
+    call_timeout: float | None = DEFAULT_CALL_TIMEOUT
+    open_timeout: float | None = DEFAULT_OPEN_TIMEOUT
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT
+    send_timeout: float | None = DEFAULT_SEND_TIMEOUT
+    max_workers: int = DEFAULT_MAX_WORKERS
+    max_queue: int = DEFAULT_MAX_QUEUE
+    max_message_size: int | None = DEFAULT_MAX_MESSAGE_SIZE
+    cert_path: str | None = None
+    ssl_context: ssl.SSLContext | None = None
+    ipv: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.realm, str) or not self.realm:
+            raise WampyError(f"realm is a non-empty str, not {self.realm!r}")
+        if self.roles is not None and not isinstance(self.roles.get("roles"), Mapping):
+            raise WampyError('roles is a HELLO.Details dictionary: {"roles": {"caller": {}, …}, "authid": …}')
+        for authenticator in self.authenticators:
+            if not isinstance(authenticator, Authenticator):
+                raise WampyError(f"auth is an authenticator of wampy.auth, or several, not {authenticator!r}")
+        for name in _TIMES:
+            check_seconds(name, getattr(self, name))
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise WampyError(f"{name} is a whole number from 1, not {value!r}")
+        size = self.max_message_size
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise WampyError(f"max_message_size is a number of bytes or None, not {size!r}")
+        if self.ipv not in (None, 4, 6):
+            raise WampyError(f"ipv is 4, 6 or None, not {self.ipv!r}")
+
+    @property
+    def authenticators(self) -> tuple[Authenticator, ...]:
+        """What can answer a challenge."""
+        if self.auth is None:
+            return ()
+        return tuple(self.auth) if isinstance(self.auth, Sequence) else (self.auth,)
+
+    def hello_details(self) -> dict[str, Any]:
+        """Make a HELLO.Details, a fresh one each time."""
+        details: dict[str, Any] = default_roles() if self.roles is None else deepcopy(dict(self.roles))
+        details.setdefault("agent", f"wampy-{__version__}")
+        if self.authenticators:
+            details["authmethods"] = [authenticator.method for authenticator in self.authenticators]
+        for authenticator in self.authenticators:
+            details.update(authenticator.hello_details())
+        return details
+
+    @property
+    def transport_options(self) -> dict[str, Any]:
+        """The ones that are the transport's."""
+        names = ("max_message_size", "cert_path", "ssl_context", "ipv")
+        return {name: getattr(self, name) for name in names}
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Refuse what is no duration.
+
+    Args:
+        name: The parameter, for the text.
+        value: Seconds above 0, or ``None`` for no limit.
+
+    Raises:
+        WampyError: It is neither.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise WampyError(f"{name} is a number of seconds above 0, or None for no limit; not {value!r}")

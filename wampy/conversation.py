@@ -1,0 +1,491 @@
+"""A conversation with a router: transport, state, request ids, pending requests, reader and workers.
+
+Who may touch what: `_on_payloads` and everything below it run in the reader, which never blocks. Sending is one
+section that neither waits nor switches, whoever sends. Only what says "waits" in its docstring blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from wampy.config.options import Options, check_seconds
+from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT, RUNTIME_ERROR
+from wampy.errors import (
+    AbortError,
+    ConnectionClosed,
+    RemoteError,
+    SerializationError,
+    WampProtocolError,
+    WampyError,
+    WampyTimeOutError,
+)
+from wampy.interfaces import Backend, Payload, Timer, Transport
+from wampy.messages import (
+    Abort,
+    Call,
+    Cancel,
+    Error,
+    Goodbye,
+    Hello,
+    Message,
+    Publish,
+    Register,
+    Subscribe,
+    Unregister,
+    Unsubscribe,
+    parse,
+)
+from wampy.protocol.pending import PendingRequest, PendingRequests, fresh
+from wampy.protocol.request_ids import RequestIds
+from wampy.protocol.states import State, StateMachine
+from wampy.workers import Job, Workers, current_worker
+
+logger = logging.getLogger(__name__)
+
+REQUESTS = frozenset(cls.name for cls in (Call, Publish, Register, Subscribe, Unregister, Unsubscribe))
+
+
+class _Default:
+    """Stands for "the client's own timeout", which ``None``, no limit, cannot."""
+
+    def __repr__(self) -> str:
+        return "the client's"
+
+
+DEFAULT = _Default()
+Timeout = float | None | _Default
+
+
+class HandlesMessages(Protocol):
+    """The one method that a session knows of its handler."""
+
+    def handle_message(self, message: Any, /) -> None: ...
+
+
+class Conversation:
+    """What a session is before it has roles; it is never used twice.
+
+    Attributes:
+        id: The session id, ``None`` before WELCOME.
+        realm: The realm's URI.
+        details: WELCOME's details.
+        request_ids: The counter of request ids.
+        pending: The requests that wait for their reply.
+        options: What the session was made with.
+        backend: The green-thread library's verbs.
+        workers: The green threads that run the user's code.
+
+    Args:
+        transport: An unconnected transport.
+        options: See `Options`.
+        backend: The verbs.
+        handler: Its `handle_message` says what each message means; called in the reader.
+        on_end: Called once, with the session and the reason, when nothing is left of it.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        options: Options,
+        backend: Backend,
+        handler: HandlesMessages,
+        on_end: Callable[[Any, Exception], None],
+    ) -> None:
+        self.id: int | None = None
+        self.realm = options.realm
+        self.details: Mapping[str, Any] = {}
+        self.request_ids = RequestIds()
+        self.pending = PendingRequests()
+        self.options = options
+        self.backend = backend
+        self.workers = Workers(backend, options.max_workers, options.max_queue, owner=self)
+        #: The error that ended the session.
+        self.reason: Exception | None = None
+        self._transport = transport
+        self.handler = handler
+        self._on_end = on_end
+        self._machine = StateMachine()
+        self._mutex = backend.mutex()
+        self._home: Any = None
+        self._joined = backend.slot()
+        self._goodbye = backend.slot()
+        self._ended = backend.slot()
+        self._connected = False
+        self._timer: Timer | None = None
+        self._timer_at = 0.0
+
+    @property
+    def session_id(self) -> int | None:
+        """The session id, under its name in wampy 1."""
+        return self.id
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._machine.state
+
+    @property
+    def established(self) -> bool:
+        """Whether WELCOME came and nothing has ended it."""
+        return self._machine.state is State.ESTABLISHED
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether the router's GOODBYE came unasked and waits for our answer."""
+        return self._machine.state is State.DISMISSED
+
+    # Its beginning and its end.
+
+    def join(self) -> None:
+        """Connect and join the realm; waits. Nothing is left behind when it raises.
+
+        Raises:
+            ConnectionError: The router cannot be reached, or is none.
+            AbortError: The router refused the session.
+            WampyTimeOutError: All of that took longer than ``open_timeout``.
+        """
+        seconds = self.options.open_timeout
+        deadline = self._deadline(seconds)
+        self._home = self.backend.home()
+        try:
+            self._transport.connect(deadline)
+            self._transport.start(self._on_payloads, self._on_lost)
+            self._connected = True
+            self._emit(Hello(self.realm, self.options.hello_details()))
+            if not self._joined.wait(self._remaining(deadline)):
+                raise WampyTimeOutError(f"WELCOME from the router for realm {self.realm!r}")
+            if self.reason is not None:
+                raise fresh(self.reason)
+        except BaseException as exc:
+            if isinstance(exc, WampyTimeOutError):
+                exc.seconds = seconds
+            self._joined.set()
+            self.finish(exc if isinstance(exc, Exception) else ConnectionClosed("given up"), at_once=True)
+            if self._connected and isinstance(exc, Exception):
+                self._ended.wait(DEFAULT_CLOSE_TIMEOUT)
+            raise
+
+    def welcome(self, session_id: int, details: Mapping[str, Any]) -> None:
+        """Note that the router let us in."""
+        self.id, self.details = session_id, details
+        self._joined.set()
+
+    def finish(self, error: Exception, *, abort: Abort | None = None, at_once: bool = False) -> None:
+        """End the session: settle everything that waits, then close the transport. Never blocks.
+
+        Args:
+            error: What the waiters raise.
+            abort: What to tell the router first.
+            at_once: Whether to skip the close handshake.
+        """
+        if self.reason is None:
+            self.reason = error
+            if abort is not None:
+                try:
+                    self._emit(abort)
+                except WampyError:
+                    logger.debug("the ABORT could not be sent", exc_info=True)
+            self._machine.end()
+            for pending in self.pending.pop_all():
+                pending.fail(error)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._joined.set()
+            self._goodbye.set()
+            self.workers.close(kill=False)
+        if self._connected:
+            self._transport.close(0.0 if at_once else self.options.close_timeout)
+
+    def stop(self) -> None:
+        """Leave the realm and free everything; waits, except in the reader. Any state, any number of times."""
+        if not self._connected:
+            self.finish(ConnectionClosed("it was stopped before it was started", clean=True))
+            return
+        if self._transport.in_reader:
+            self.backend.spawn(self.stop)
+            return
+        deadline = self._deadline(self.options.close_timeout)
+        if self.established:
+            try:
+                self._emit(Goodbye({}, CLOSE_REALM))
+            except WampyError:
+                logger.debug("the GOODBYE could not be sent", exc_info=True)
+        if self._machine.state is State.CLOSING:
+            self._goodbye.wait(self._remaining(deadline))
+        self.finish(ConnectionClosed("the client was stopped", clean=True))
+        killed = self.workers.close(kill=True)
+        # The transport has a timer of its own; this one only guards against a reader that a hook blocks.
+        self._ended.wait(None if deadline is None else (self._remaining(deadline) or 0.0) + 1.0)
+        for task in killed:
+            task.join(1.0 if deadline is None else self._remaining(deadline))
+
+    def left(self) -> None:
+        """Note that the router answered our GOODBYE."""
+        self._goodbye.set()
+
+    def _on_lost(self, error: Exception) -> None:
+        self.finish(error)
+        assert self.reason is not None
+        self._on_end(self, self.reason)
+        self._ended.set()
+
+    # In: the reader.
+
+    def _on_payloads(self, payloads: list[Payload]) -> None:
+        for payload in payloads:
+            if self.reason is not None:
+                return
+            try:
+                message = parse(self._transport.serializer.loads(payload))
+                self._machine.receive(message.name)
+            except (WampProtocolError, SerializationError) as exc:
+                self._violated(exc)
+                return
+            try:
+                self.handler.handle_message(message)
+            except WampProtocolError as exc:
+                self._violated(exc)
+            except Exception as exc:
+                logger.exception("handling %s failed", message.name.upper())
+                self._settle_anyway(message, exc)
+
+    def _violated(self, error: WampyError) -> None:
+        logger.error("session %s: %s", self.id, error)
+        reason = error if isinstance(error, WampProtocolError) else WampProtocolError(str(error))
+        self.finish(reason, abort=Abort({"message": str(error)}, reason.uri))
+
+    def _settle_anyway(self, message: Message, exc: Exception) -> None:
+        """Settle what a message was about after a handler's hook has failed on it."""
+        error = WampyError(f"the handler of {message.name.upper()} raised {type(exc).__name__}: {exc}")
+        error.__cause__ = exc
+        if message.reply_key is not None:
+            pending = self.pending.pop(*message.reply_key)
+            if pending is not None:
+                pending.fail(error)
+        elif message.name == "invocation":
+            uri = RUNTIME_ERROR
+            self._emit(Error(message.WAMP_CODE, message.request_id, {}, uri, [str(error)]))  # type: ignore[attr-defined]
+        elif message.name == "abort":
+            self.finish(AbortError(message.reason, message.details))  # type: ignore[attr-defined]
+        elif message.name in ("welcome", "challenge", "goodbye"):
+            self.finish(error, abort=Abort({"message": str(error)}, CANCELED))
+
+    def take(self, message: Message) -> PendingRequest | None:
+        """Pop the request that a reply answers.
+
+        Args:
+            message: The reply.
+
+        Returns:
+            The request; ``None`` when it has been given up meanwhile.
+
+        Raises:
+            WampProtocolError: No such request was ever made.
+        """
+        assert message.reply_key is not None
+        code, request_id = message.reply_key
+        pending = self.pending.pop(code, request_id)
+        if pending is None:
+            if not self.request_ids.issued(request_id):
+                raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")
+            logger.debug("dropped a late %s for request %s", message.name.upper(), request_id)
+        return pending
+
+    def spawn_worker(
+        self, function: Callable[..., Any], *args: Any, refuse: Callable[[], Any] | None = None
+    ) -> Job | None:
+        """Run a function in a worker.
+
+        Args:
+            function: What to run; what it raises is logged.
+            *args: Its arguments.
+            refuse: Called instead when no worker can be had.
+
+        Returns:
+            The job, or ``None`` when the queue is full; `refuse` has been called then.
+        """
+        job = Job(function, args, refuse)
+        if self.workers.submit(job):
+            return job
+        if refuse is not None:
+            refuse()
+        return None
+
+    # Out: one section that neither waits nor switches.
+
+    def send_message(self, message: Message) -> None:
+        """Send a message; waits for room in the transport's buffer, except in the reader.
+
+        A request whose ``request_id`` is ``None`` is given the next one. Its reply goes to the handler as any
+        other, where nobody waits for it.
+
+        Args:
+            message: What to send.
+
+        Raises:
+            WampProtocolError: The message breaks a rule of WAMP, or may not be sent now.
+            SerializationError: Its payload cannot travel.
+            ConnectionClosed: The session is over.
+        """
+        if not self._transport.in_reader:
+            self._wait_for_room(self.options.send_timeout)
+        self._emit(message)
+
+    def answer(self, message: Message) -> None:
+        """Send an answer that never waits for room; otherwise as `send_message`."""
+        self._emit(message)
+
+    def _emit(self, message: Message, pending: PendingRequest | None = None) -> None:
+        with self._mutex:
+            name = message.name
+            target = self._machine.check_send(name)
+            counted = name in REQUESTS and self._number(message)
+            try:
+                message.validate()
+                payload = self._transport.serializer.dumps(message.message)
+                if pending is not None:
+                    pending.request_id = message.request_id  # type: ignore[attr-defined]
+                    self.pending.put(pending)
+                self._transport.send(payload)
+            except BaseException:
+                if pending is not None:
+                    self.pending.discard(pending)
+                if counted:
+                    message.request_id = None  # type: ignore[attr-defined]
+                raise
+            if counted:
+                self.request_ids.commit()
+            self._machine.move(target)
+
+    def _number(self, message: Any) -> bool:
+        """Give a request its id; say whether the counter must move on."""
+        following = self.request_ids.peek()
+        if message.request_id is None:
+            message.request_id = following
+        elif message.request_id != following:
+            if self.request_ids.issued(message.request_id):
+                return False  # taken from the counter by the user
+            raise WampProtocolError(
+                f"request ids go up by one: the next is {following}, not {message.request_id}; leave it None"
+            )
+        return True
+
+    def _wait_for_room(self, seconds: float | None) -> None:
+        if self._home is None or self.reason is not None:
+            raise fresh(self._closed())
+        self.backend.check_caller(self._home)
+        if not self._transport.wait_for_room(self._deadline(seconds)):
+            raise WampyTimeOutError("room in the outgoing buffer; the router does not read", seconds)
+
+    def _closed(self) -> Exception:
+        if self.reason is None:
+            return ConnectionClosed("the session has not been joined yet")
+        if isinstance(self.reason, ConnectionClosed):
+            return self.reason
+        return ConnectionClosed(str(self.reason))
+
+    def _request(self, message: Message, about: str, timeout: Timeout, subject: Any = None) -> PendingRequest:
+        seconds = self._seconds(timeout)
+        deadline = self._deadline(seconds)
+        send_timeout = self.options.send_timeout
+        self._wait_for_room(seconds if send_timeout is None else min(seconds or send_timeout, send_timeout))
+        pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), deadline, seconds, subject)
+        self._emit(message, pending)
+        if deadline is not None:
+            self._arm(deadline)
+        return pending
+
+    def _reply(self, pending: PendingRequest, timeout: float | None = None) -> Any:
+        """Wait for a reply; an ERROR is raised."""
+        slot = pending.slot
+        if not slot.done:
+            self._check_may_block()
+            worker = current_worker()
+            if worker is not None:
+                worker.pool.lend()
+            try:
+                arrived = slot.wait(timeout)
+            except BaseException:
+                self._abandon(pending)  # the waiter was killed, or Ctrl-C
+                raise
+            finally:
+                if worker is not None:
+                    worker.pool.reclaim()
+            if not arrived:
+                raise WampyTimeOutError(f"answer about {pending.about} yet", timeout, pending.about)
+        reply = pending.outcome()
+        if isinstance(reply, Error):
+            raise RemoteError.from_reply(
+                reply.error, reply.args, reply.kwargs, reply.details, pending.about, pending.request_id
+            )
+        return reply
+
+    def _check_may_block(self) -> None:
+        if self._transport.in_reader:
+            raise WampyError(
+                "a blocking request was made inside a message handler, that is in the green thread that would "
+                "have to read the answer; hand it to a worker: self.session.spawn_worker(function, …)"
+            )
+        self.backend.check_caller(self._home)
+
+    def _abandon(self, pending: PendingRequest) -> None:
+        if self.pending.discard(pending) and pending.code == Call.WAMP_CODE:
+            self._send_cancel(pending.request_id, "killnowait")
+
+    # Deadlines: one timer for the session.
+
+    def _deadline(self, seconds: float | None) -> float | None:
+        return None if seconds is None else self.backend.monotonic() + seconds
+
+    def _seconds(self, timeout: Timeout) -> float | None:
+        if isinstance(timeout, _Default):
+            return self.options.call_timeout
+        check_seconds("timeout", timeout)
+        return timeout
+
+    def _remaining(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0)
+
+    def _arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self.backend.call_later(self._remaining(deadline) or 0.0, self._look_then_expire)
+
+    def _look_then_expire(self) -> None:
+        # Hubs fire timers before they look at sockets: the answer may lie in the kernel. Look once more first.
+        self._timer = None
+        self._transport.poke()
+        self.backend.call_later(0.0, self._expire)
+
+    def _expire(self) -> None:
+        for pending in self.pending.pop_expired(self.backend.monotonic()):
+            is_call = pending.code == Call.WAMP_CODE
+            what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
+            pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))
+            if is_call:
+                self._send_cancel(pending.request_id, "killnowait")
+        following = self.pending.next_deadline()
+        if following is not None:
+            self._arm(following)
+
+    def _send_cancel(self, request_id: int, mode: str) -> None:
+        if self.established and self.router_has("dealer", "call_canceling"):
+            try:
+                self._emit(Cancel(request_id, {"mode": mode}))
+            except ConnectionClosed:
+                pass  # the call ended with the session
+
+    def router_has(self, role: str, feature: str) -> bool:
+        """Say whether WELCOME announced a feature.
+
+        Args:
+            role: ``dealer`` or ``broker``.
+            feature: The feature's key.
+        """
+        announced = self.details.get("roles", {}).get(role)
+        return bool(isinstance(announced, dict) and (announced.get("features") or {}).get(feature))

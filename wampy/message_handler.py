@@ -1,0 +1,337 @@
+"""What each incoming message means. Subclass it and hand it to `Client(message_handler_cls=…)` to change that.
+
+The methods run in the reader, one message at a time: they may send, but a blocking request raises at once. Work
+that blocks goes to ``self.session.spawn_worker(function, …)``. The user's own functions run in workers.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from wampy.constants import CANCELED, GOODBYE_AND_OUT, NO_SUCH_REGISTRATION, RUNTIME_ERROR, UNAVAILABLE
+from wampy.errors import (
+    AbortError,
+    ConnectionClosed,
+    RemoteError,
+    SerializationError,
+    SessionClosed,
+    WampProtocolError,
+    WampyError,
+)
+from wampy.messages import (
+    Abort,
+    Authenticate,
+    Challenge,
+    Error,
+    Event,
+    EventReceived,
+    Goodbye,
+    Interrupt,
+    Invocation,
+    Message,
+    Published,
+    Register,
+    Registered,
+    Result,
+    Subscribe,
+    Subscribed,
+    Unregistered,
+    Unsubscribed,
+    Welcome,
+    Yield,
+)
+from wampy.roles.handles import Registration, Subscription, takes_keyword
+from wampy.workers import Mailbox, current_worker
+
+if TYPE_CHECKING:
+    from wampy.peers.clients import Client
+
+logger = logging.getLogger(__name__)
+
+_METHODS: dict[str, str] = {}
+
+
+class MessageHandler:
+    """The meaning of the messages.
+
+    Args:
+        client: The client that it works for; its `session` is the one whose messages come in.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @property
+    def session(self) -> Any:
+        """The session whose messages come in; in a worker the one that the worker works for."""
+        # A job may outlive its session, and its answer must not go to the next one.
+        worker = current_worker()
+        if worker is not None and worker.pool.owner.handler is self:
+            return worker.pool.owner
+        return self.client._session
+
+    def handle_message(self, message: Message) -> None:
+        """Pass a message to its ``handle_<name>``.
+
+        Args:
+            message: One that is legal now.
+        """
+        name = message.name
+        method = _METHODS.get(name) or _METHODS.setdefault(name, f"handle_{name}")
+        getattr(self, method)(message)
+
+    # The session's beginning and end.
+
+    def handle_welcome(self, message_obj: Welcome) -> None:
+        """The router let us in, if it has proved who it is."""
+        session = self.session
+        for authenticator in session.options.authenticators:
+            if authenticator.method == message_obj.details.get("authmethod"):
+                authenticator.verify_welcome(message_obj.details)
+        session.welcome(message_obj.session_id, message_obj.details)
+
+    def handle_challenge(self, message_obj: Challenge) -> None:
+        """The router asks who we are: sign, or give up with the reason."""
+        session = self.session
+        try:
+            signature, extra = session.sign(message_obj.auth_method, message_obj.extra)
+        except WampyError as exc:
+            reason = "wamp.error.cannot_authenticate"
+            session.finish(exc, abort=Abort({"message": "the challenge cannot be answered"}, reason))
+            return
+        session.answer(Authenticate(signature, extra))
+
+    def handle_abort(self, message_obj: Abort) -> None:
+        """The router refuses the session or breaks it off."""
+        self.session.finish(AbortError(message_obj.reason, message_obj.details))
+
+    def handle_goodbye(self, message_obj: Goodbye) -> None:
+        """The router answers our GOODBYE, or says its own, which is answered in turn."""
+        session = self.session
+        if not session.dismissed:
+            session.left()
+            return
+        session.answer(Goodbye({}, GOODBYE_AND_OUT))
+        session.finish(SessionClosed(message_obj.reason, str(message_obj.details.get("message") or "")))
+
+    # Replies.
+
+    def _settle(self, message_obj: Message) -> None:
+        pending = self.session.take(message_obj)
+        if pending is not None:
+            pending.settle(message_obj)
+
+    def handle_result(self, message_obj: Result) -> None:
+        """A call has its answer."""
+        self._settle(message_obj)
+
+    def handle_published(self, message_obj: Published) -> None:
+        """A publication is acknowledged."""
+        self._settle(message_obj)
+
+    def handle_error(self, message_obj: Error) -> None:
+        """A request of ours failed."""
+        self._settle(message_obj)
+
+    def handle_registered(self, message_obj: Registered) -> None:
+        """A procedure is ours; the next message may be its first invocation."""
+        pending = self.session.take(message_obj)
+        if pending is not None:
+            if pending.subject is not None:
+                self.session.add_registration(pending.subject, message_obj.registration_id)
+            pending.settle(message_obj)
+
+    def handle_subscribed(self, message_obj: Subscribed) -> None:
+        """A topic is subscribed to; the next message may be its first event."""
+        pending = self.session.take(message_obj)
+        if pending is not None:
+            if pending.subject is not None:
+                subscription: Subscription = pending.subject
+                subscription.mailbox = Mailbox(self.session.workers, self._run_event_handler)
+                self.session.add_subscription(subscription, message_obj.subscription_id)
+            pending.settle(message_obj)
+
+    def handle_unregistered(self, message_obj: Unregistered) -> None:
+        """A procedure is no longer ours, by our wish or, with request id 0, by the router's."""
+        session = self.session
+        if message_obj.request_id == 0:
+            registration = session.remove_registration(_revoked(message_obj.details, "registration"))
+            if registration is not None:
+                why = message_obj.details.get("reason", "no reason given")
+                logger.warning("the router revoked the registration of %s: %s", registration.procedure, why)
+            return
+        pending = session.take(message_obj)
+        if pending is not None:
+            if pending.subject is not None:
+                session.remove_registration(pending.subject.id)
+            pending.settle(message_obj)
+
+    def handle_unsubscribed(self, message_obj: Unsubscribed) -> None:
+        """A topic is no longer subscribed to, by our wish or, with request id 0, by the router's."""
+        session = self.session
+        if message_obj.request_id == 0:
+            sharing = session.remove_subscription(_revoked(message_obj.details, "subscription"))
+            if sharing:
+                why = message_obj.details.get("reason", "no reason given")
+                logger.warning("the router revoked the subscription to %s: %s", sharing[0].topic, why)
+            return
+        pending = session.take(message_obj)
+        if pending is not None:
+            if pending.subject is not None:
+                session.remove_subscription(pending.subject.id)
+            pending.settle(message_obj)
+
+    # Events.
+
+    def handle_event(self, message_obj: Event) -> None:
+        """An event goes to the mailbox of each handler that shares the subscription."""
+        session = self.session
+        sharing = session.subscription_map.get(message_obj.subscription_id)
+        if sharing is None:
+            self._unknown(message_obj, message_obj.subscription_id, Subscribe.WAMP_CODE)
+            return
+        for subscription in list(sharing):
+            if not subscription.mailbox.put(subscription, message_obj):
+                logger.error(
+                    "an event on %s was dropped: its handler has max_queue=%d events to handle already",
+                    subscription.topic,
+                    session.workers.max_queue,
+                )
+
+    def handle_event_received(self, message_obj: EventReceived) -> None:
+        """An extension that needs no reaction."""
+
+    def _run_event_handler(self, subscription: Subscription, message_obj: Event) -> None:
+        """Run in a worker: call the user's function with one event."""
+        topic = message_obj.details.get("topic", subscription.topic)
+        try:
+            function = subscription.function_of(self.client)
+            kwargs = dict(message_obj.kwargs)
+            if takes_keyword(function, "meta"):
+                # Ours wins over a payload's own "meta": a publisher must not be able to forge it.
+                kwargs["meta"] = {"topic": topic, "subscription_id": message_obj.subscription_id}
+            if subscription.details_arg is not None:
+                kwargs[subscription.details_arg] = dict(message_obj.details)
+            function(*_positional(message_obj.args), **kwargs)
+        except Exception:
+            logger.exception("the handler of %s failed", topic)
+
+    # Invocations.
+
+    def handle_invocation(self, message_obj: Invocation) -> None:
+        """An invocation goes to a worker, in the order of arrival."""
+        session = self.session
+        registration = session.registration_map.get(message_obj.registration_id)
+        if registration is None:
+            self._unknown(message_obj, message_obj.registration_id, Register.WAMP_CODE)
+            self._refuse(message_obj, NO_SUCH_REGISTRATION, "this procedure is not registered here any more")
+            return
+        job = session.spawn_worker(
+            self._run_callee,
+            registration,
+            message_obj,
+            refuse=lambda: self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation"),
+        )
+        if job is not None:
+            self.session.invocations[message_obj.request_id] = job
+
+    def handle_interrupt(self, message_obj: Interrupt) -> None:
+        """The caller has cancelled: kill the worker, if it is still at that invocation."""
+        job = self.session.invocations.get(message_obj.request_id)
+        if job is None:
+            return  # answered already; the two messages crossed
+        if job.worker is not None:
+            job.worker.task.throw(self.session.backend.kill_error())
+            return
+        # Not started yet: it will find that it is not wanted any more.
+        del self.session.invocations[message_obj.request_id]
+        self._send_error(message_obj.request_id, RemoteError(CANCELED, "cancelled before it was started"))
+
+    def _run_callee(self, registration: Registration, message_obj: Invocation) -> None:
+        """Run in a worker: call the user's function and send one answer."""
+        if message_obj.request_id not in self.session.invocations:
+            return
+        session = self.session
+        result, exc = None, None
+        try:
+            function = registration.function_of(self.client)
+            kwargs = dict(message_obj.kwargs)
+            if registration.details_arg is not None:
+                kwargs[registration.details_arg] = dict(message_obj.details)
+            result = function(*_positional(message_obj.args), **kwargs)
+        except Exception as error:
+            exc = error
+            if not isinstance(error, RemoteError):
+                logger.exception("%s failed", registration.procedure)
+        except session.backend.kill_error:
+            exc = RemoteError(CANCELED, "the invocation was interrupted")
+        finally:
+            self.session.invocations.pop(message_obj.request_id, None)
+        try:
+            self.process_result(message_obj, result, exc)
+        except ConnectionClosed:
+            logger.debug("the answer of %s came after the session's end", registration.procedure)
+
+    def process_result(self, message_obj: Invocation, result: Any, exc: Exception | None = None) -> None:
+        """Answer an invocation, in its worker: one YIELD, or one ERROR and nothing after it.
+
+        Args:
+            message_obj: The invocation.
+            result: What the callee returned.
+            exc: What it raised instead.
+        """
+        if exc is None:
+            try:
+                self.session.send_message(Yield(message_obj.request_id, {}, [result]))
+                return
+            except (SerializationError, WampProtocolError) as error:
+                logger.error("the result of invocation %s cannot travel: %s", message_obj.request_id, error)
+                exc = error
+        self._send_error(message_obj.request_id, exc)
+
+    def _send_error(self, request_id: int, exc: Exception) -> None:
+        code = Invocation.WAMP_CODE
+        if isinstance(exc, RemoteError):
+            try:
+                self.session.send_message(Error(code, request_id, {}, exc.uri, list(exc.args), dict(exc.kwargs)))
+                return
+            except (SerializationError, WampProtocolError) as error:
+                logger.error("the error of invocation %s cannot travel: %s", request_id, error)
+                exc = error
+        text = _text_of(exc)
+        kwargs = {"exc_type": type(exc).__name__, "message": text}
+        self.session.send_message(Error(code, request_id, {}, RUNTIME_ERROR, [text], kwargs))
+
+    def _refuse(self, message_obj: Invocation, uri: str, text: str) -> None:
+        # In the reader, or wherever a worker could not be had: this never waits for room.
+        self.session.invocations.pop(message_obj.request_id, None)
+        try:
+            self.session.answer(Error(message_obj.WAMP_CODE, message_obj.request_id, {}, uri, [text]))
+        except ConnectionClosed:
+            logger.debug("invocation %s was refused after the session's end", message_obj.request_id)
+
+    def _unknown(self, message_obj: Any, role_id: int, request_code: int) -> None:
+        """Let a late or early delivery pass; one for what never was is a violation."""
+        session = self.session
+        under_way = any(pending.code == request_code for pending in session.pending)
+        if role_id not in session.removed and not under_way:
+            raise WampProtocolError(f"{message_obj.name.upper()} for {role_id}, which was never acknowledged")
+        logger.debug("dropped %s for %s, which is not in use", message_obj.name.upper(), role_id)
+
+
+def _positional(args: Any) -> tuple[Any, ...]:
+    """Return the positional payload; the one binary of the transparent form is one argument."""
+    return (bytes(args),) if isinstance(args, (bytes, bytearray)) else tuple(args)
+
+
+def _revoked(details: Any, key: str) -> int:
+    role_id: int = details.get(key, 0) if isinstance(details, dict) else 0
+    return role_id
+
+
+def _text_of(exc: Exception) -> str:
+    try:
+        return str(exc)
+    except Exception as broken:
+        return f"{type(exc).__name__}, whose text could not be made ({type(broken).__name__})"

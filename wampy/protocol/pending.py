@@ -1,0 +1,132 @@
+"""Requests that wait for their reply, by request id. Whoever pops one owns its outcome."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from wampy.errors import WampyError
+from wampy.interfaces import Slot
+
+
+class PendingRequest:
+    """One request and the slot that its reply goes to.
+
+    Attributes:
+        code: The request's message code; a reply must name it.
+        request_id: Its id.
+        about: The procedure or topic, for error texts.
+        slot: Where the outcome goes, once.
+        deadline: When to give up, by the backend's clock; ``None`` for never.
+        seconds: The same as a duration, for the error.
+        subject: The registration or subscription that the reply will bring to life or end, if any.
+    """
+
+    __slots__ = ("about", "code", "deadline", "error", "request_id", "seconds", "slot", "subject")
+
+    def __init__(
+        self,
+        code: int,
+        request_id: int,
+        about: str,
+        slot: Slot,
+        deadline: float | None = None,
+        seconds: float | None = None,
+        subject: Any = None,
+    ) -> None:
+        self.code = code
+        self.request_id = request_id
+        self.about = about
+        self.slot = slot
+        self.deadline = deadline
+        self.seconds = seconds
+        self.subject = subject
+        self.error: BaseException | None = None
+
+    def settle(self, reply: Any) -> None:
+        """Hand the reply to whoever waits."""
+        self.slot.set(reply)
+
+    def fail(self, error: BaseException) -> None:
+        """Let whoever waits raise `error`."""
+        if not self.slot.done:
+            self.error = error
+            self.slot.set(None)
+
+    def outcome(self) -> Any:
+        """Return the reply, or raise the error, an instance of its own for each caller."""
+        if self.error is not None:
+            raise fresh(self.error)
+        return self.slot.value
+
+
+def fresh(error: BaseException) -> BaseException:
+    """Copy an error, so that no two green threads raise, and so change, one instance.
+
+    Args:
+        error: The one that is kept.
+
+    Returns:
+        A copy without traceback; its cause is the original's.
+    """
+    if not isinstance(error, WampyError):
+        return error
+    twin = copy.copy(error)
+    twin.__cause__ = error.__cause__
+    return twin
+
+
+class PendingRequests:
+    """The table of one session."""
+
+    __slots__ = ("_by_id",)
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, PendingRequest] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[PendingRequest]:
+        return iter(list(self._by_id.values()))
+
+    def put(self, pending: PendingRequest) -> None:
+        """Add a request under its id."""
+        self._by_id[pending.request_id] = pending
+
+    def get(self, request_id: int) -> PendingRequest | None:
+        """Return the request of that id without taking it."""
+        return self._by_id.get(request_id)
+
+    def pop(self, code: int, request_id: int) -> PendingRequest | None:
+        """Take the request of that kind and id, or ``None`` when there is none (any more)."""
+        pending = self._by_id.get(request_id)
+        if pending is None or pending.code != code:
+            return None
+        del self._by_id[request_id]
+        return pending
+
+    def discard(self, pending: PendingRequest) -> bool:
+        """Take this very request; say whether it was still there."""
+        if self._by_id.get(pending.request_id) is not pending:
+            return False
+        del self._by_id[pending.request_id]
+        return True
+
+    def pop_expired(self, now: float) -> list[PendingRequest]:
+        """Take all whose deadline has come."""
+        due = [p for p in self._by_id.values() if p.deadline is not None and p.deadline <= now]
+        for pending in due:
+            del self._by_id[pending.request_id]
+        return due
+
+    def pop_all(self) -> list[PendingRequest]:
+        """Take all; for the end of the session."""
+        everything = list(self._by_id.values())
+        self._by_id.clear()
+        return everything
+
+    def next_deadline(self) -> float | None:
+        """Return the earliest deadline, ``None`` when nothing has one."""
+        return min((p.deadline for p in self._by_id.values() if p.deadline is not None), default=None)

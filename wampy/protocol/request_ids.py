@@ -1,0 +1,38 @@
+"""Request ids of session scope: from 1, one more for each request, one counter (WAMP, "IDs")."""
+
+from __future__ import annotations
+
+from wampy.constants import MAX_ID
+
+
+class RequestIds:
+    """The counter. `peek` and `commit` are two steps, so that a request that fails leaves no gap."""
+
+    __slots__ = ("_next", "_wrapped")
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._wrapped = False
+
+    def peek(self) -> int:
+        """Return the id that the next request will have."""
+        return self._next
+
+    def commit(self) -> None:
+        """Use up the id that `peek` gave."""
+        self._next += 1
+        if self._next > MAX_ID:
+            self._next = 1
+            self._wrapped = True
+
+    def issued(self, request_id: int) -> bool:
+        """Say whether an id has been used in this session."""
+        return self._wrapped or 0 < request_id < self._next
+
+    def __iter__(self) -> RequestIds:
+        return self
+
+    def __next__(self) -> int:
+        request_id = self._next
+        self.commit()
+        return request_id

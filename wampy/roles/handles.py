@@ -1,0 +1,108 @@
+"""What `register` and `subscribe` give back: handles that know what they stand for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+
+class Role:
+    """A function of the user's and what the router knows it by.
+
+    Args:
+        function: What to call, or the name of the client's attribute to look up at each call, so that an
+            instance's own attribute counts.
+        options: The options of REGISTER or SUBSCRIBE.
+        details_arg: The keyword under which the function gets the message's details, if any.
+    """
+
+    id: int | None = None
+
+    def __init__(
+        self,
+        function: Callable[..., Any] | str,
+        options: Mapping[str, Any] | None = None,
+        details_arg: str | None = None,
+    ) -> None:
+        self._function = function
+        self.options = dict(options or {})
+        self.details_arg = details_arg
+
+    def function_of(self, client: Any) -> Callable[..., Any]:
+        """Return what to call now.
+
+        Args:
+            client: Whose attribute it may be.
+        """
+        if isinstance(self._function, str):
+            found: Callable[..., Any] = getattr(client, self._function)
+            return found
+        return self._function
+
+    @property
+    def active(self) -> bool:
+        """Whether the router knows it."""
+        return self.id is not None
+
+
+class Registration(Role):
+    """A procedure that this session serves.
+
+    Attributes:
+        procedure: Its URI.
+        id: The registration id, ``None`` while the router does not know it.
+    """
+
+    def __init__(self, procedure: str, function: Callable[..., Any] | str, **rest: Any) -> None:
+        super().__init__(function, **rest)
+        self.procedure = procedure
+
+    def __repr__(self) -> str:
+        return f"Registration({self.procedure!r}, id={self.id})"
+
+
+class Subscription(Role):
+    """A topic that this session listens to.
+
+    Attributes:
+        topic: Its URI, or the pattern.
+        id: The subscription id, ``None`` while the router does not know it.
+        mailbox: Where the session puts events for the function.
+    """
+
+    mailbox: Any = None
+
+    def __init__(self, topic: str, function: Callable[..., Any] | str, **rest: Any) -> None:
+        super().__init__(function, **rest)
+        self.topic = topic
+
+    def __repr__(self) -> str:
+        return f"Subscription({self.topic!r}, id={self.id})"
+
+
+def takes_keyword(function: Callable[..., Any], name: str) -> bool:
+    """Say whether a function can be called with a keyword argument of that name.
+
+    Args:
+        function: A function, method or other callable.
+        name: The keyword.
+
+    Returns:
+        True when the signature has it or ``**kwargs``; False when there is no signature to read.
+    """
+    # A bound method is a new object at each look-up; what it is bound from is not, and can be remembered.
+    return _takes_keyword(getattr(function, "__func__", function), name)
+
+
+@lru_cache(maxsize=1024)
+def _takes_keyword(function: Callable[..., Any], name: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    parameter = parameters.get(name)
+    if parameter is not None:
+        return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    return any(p.kind is p.VAR_KEYWORD for p in parameters.values())

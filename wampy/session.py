@@ -1,0 +1,352 @@
+"""A session: a conversation with a router, and what the four roles can do in it. The full-control API."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wampy.auth import for_method
+from wampy.config import settings
+from wampy.constants import CANCELED, SECRET_VARIABLE
+from wampy.conversation import DEFAULT, Conversation, Timeout
+from wampy.errors import RemoteError, WampyError
+from wampy.messages import Call, Publish, Register, Subscribe, Unregister, Unsubscribe
+from wampy.protocol.pending import PendingRequest
+from wampy.roles.caller import PendingCall, unwrap
+from wampy.roles.handles import Registration, Role, Subscription
+from wampy.workers import Job
+
+logger = logging.getLogger(__name__)
+
+CANCEL_MODES = ("skip", "kill", "killnowait")
+
+# How many removed registrations and subscriptions are remembered: enough for what is still under way.
+REMEMBERED = 1000
+
+
+class Session(Conversation):
+    """One conversation and its roles; it is never used twice.
+
+    Attributes:
+        registration_map: Registration id to `Registration`.
+        subscription_map: Subscription id to the `Subscription` handles that share it.
+        removed: Ids of those that are gone; a delivery for one of them is late, not wrong.
+        invocations: Request id to the job that answers it.
+
+    Args:
+        *args: As for `Conversation`.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.registration_map: dict[int, Registration] = {}
+        self.subscription_map: dict[int, list[Subscription]] = {}
+        self.removed: deque[int] = deque(maxlen=REMEMBERED)
+        self.invocations: dict[int, Job] = {}
+
+    def _on_lost(self, error: Exception) -> None:
+        for registration in self.registration_map.values():
+            registration.id = None
+        for sharing in self.subscription_map.values():
+            for subscription in sharing:
+                subscription.id = None
+        super()._on_lost(error)
+
+    # Caller.
+
+    def call_async(
+        self,
+        procedure: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: Timeout = DEFAULT,
+    ) -> PendingCall:
+        """Call a procedure without waiting for its answer (WAMP, "Calling and Invocations").
+
+        Args:
+            procedure: The URI.
+            args: Positional payload.
+            kwargs: Keyword payload.
+            options: The options of CALL.
+            timeout: Seconds until the call is given up and cancelled; ``None`` for never.
+
+        Returns:
+            The pending call.
+
+        Raises:
+            WampProtocolError: The URI or an option is not right.
+            SerializationError: The payload cannot travel.
+            ConnectionClosed: The session is over.
+        """
+        options = dict(options or {})
+        seconds = self._seconds(timeout)
+        if seconds is not None and self.router_has("dealer", "call_timeout"):
+            options.setdefault("timeout", max(int(seconds * 1000), 1))
+        message = Call(None, options, procedure, args, dict(kwargs or {}))
+        return PendingCall(self, self._request(message, procedure, timeout))
+
+    def call(
+        self,
+        procedure: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: Timeout = DEFAULT,
+    ) -> Any:
+        """Call a procedure; waits for its answer.
+
+        Args:
+            procedure: The URI.
+            args: Positional payload.
+            kwargs: Keyword payload.
+            options: The options of CALL.
+            timeout: Seconds until the call is given up and cancelled; ``None`` for never.
+
+        Returns:
+            One positional value as itself, anything richer as a `Result`.
+
+        Raises:
+            RemoteError: The answer was an ERROR.
+            WampyTimeOutError: There was no answer in time.
+            ConnectionClosed: The session ended before the answer.
+        """
+        return self.call_async(procedure, args, kwargs, options, timeout).result()
+
+    def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
+        """Wait for a call's result; for `PendingCall`."""
+        reply = self._reply(pending, timeout)
+        return unwrap(reply.args, reply.kwargs)
+
+    def cancel(self, pending: PendingRequest, mode: str) -> None:
+        """Cancel a call; for `PendingCall`."""
+        if mode not in CANCEL_MODES:
+            raise ValueError(f"mode is one of {', '.join(CANCEL_MODES)}, not {mode!r}")
+        if pending.slot.done:
+            return
+        if mode != "kill" or not self.router_has("dealer", "call_canceling"):
+            # No ERROR may ever come for these (Crossbar sends none), and the caller does not care for one.
+            self.pending.discard(pending)
+            error = RemoteError.from_reply(CANCELED, ["cancelled by the caller"])
+            error.procedure, error.request_id = pending.about, pending.request_id
+            pending.fail(error)
+        self._send_cancel(pending.request_id, mode)
+
+    # Its identity.
+
+    def sign(self, method: str, extra: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Answer a challenge with the client's authenticator, or with the secret of the environment.
+
+        Args:
+            method: The method that the router chose.
+            extra: The CHALLENGE's extra.
+
+        Returns:
+            Signature and extra of AUTHENTICATE.
+
+        Raises:
+            WampyError: There is nothing to answer with; the text says what would do.
+        """
+        for authenticator in self.options.authenticators:
+            if authenticator.method == method:
+                return authenticator.sign(method, extra)
+        if self.options.authenticators:
+            known = ", ".join(authenticator.method for authenticator in self.options.authenticators)
+            raise WampyError(f"the router asks for {method!r}, but auth= can answer {known} only")
+        secret = settings().secret
+        if secret is None:
+            raise WampyError(
+                f"the router asks for {method!r} and there is no secret: set the environment variable "
+                f"{SECRET_VARIABLE}, or give auth="
+            )
+        authid = self.options.hello_details().get("authid")
+        return for_method(method, authid, secret).sign(method, extra)
+
+    # Publisher.
+
+    def publish(
+        self,
+        topic: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: Timeout = DEFAULT,
+    ) -> int | None:
+        """Publish an event (WAMP, "Publishing"); waits for the router's word only with ``acknowledge``.
+
+        Args:
+            topic: The URI.
+            args: Positional payload.
+            kwargs: Keyword payload.
+            options: The options of PUBLISH.
+            timeout: Seconds to wait for the acknowledgement; ``None`` for no limit.
+
+        Returns:
+            The publication id when ``options`` say ``acknowledge``, else ``None``.
+
+        Raises:
+            RemoteError: The router refused it, as ``acknowledge`` lets it.
+            WampProtocolError: The URI or an option is not right.
+            SerializationError: The payload cannot travel.
+            ConnectionClosed: The session is over.
+        """
+        message = Publish(None, dict(options or {}), topic, args, dict(kwargs or {}))
+        if not message.options.get("acknowledge"):
+            self.send_message(message)
+            return None
+        self._check_may_block()
+        publication_id: int = self._reply(self._request(message, topic, timeout)).publication_id
+        return publication_id
+
+    # Callee.
+
+    def register(
+        self, procedure: str, function: Callable[..., Any], options: Mapping[str, Any] | None = None
+    ) -> Registration:
+        """Register a function as a procedure (WAMP, "Registering and Unregistering"); waits.
+
+        Args:
+            procedure: The URI, or a pattern when the options say ``match``.
+            function: Called in a worker with the payload of each invocation.
+            options: The options of REGISTER.
+
+        Returns:
+            The registration.
+
+        Raises:
+            ProcedureAlreadyExists: Someone has registered it.
+            RemoteError: The router refused it for another reason.
+        """
+        self._check_may_block()
+        registration: Registration = self.complete(self.begin(Registration(procedure, function, options=options)))
+        return registration
+
+    def unregister(self, registration: Registration) -> None:
+        """Take a procedure back; waits.
+
+        Args:
+            registration: What `register` gave.
+
+        Raises:
+            NoSuchRegistration: The router does not know it.
+        """
+        self._check_may_block()
+        if registration.id is None or self.registration_map.get(registration.id) is not registration:
+            raise WampyError(f"{registration!r} is not registered in this session")
+        request = Unregister(None, registration.id)
+        self._reply(self._request(request, registration.procedure, DEFAULT, registration))
+
+    # Subscriber.
+
+    def subscribe(
+        self, topic: str, handler: Callable[..., Any], options: Mapping[str, Any] | None = None
+    ) -> Subscription:
+        """Subscribe a function to a topic (WAMP, "Subscribing and Unsubscribing"); waits.
+
+        Args:
+            topic: The URI, or a pattern when the options say ``match``.
+            handler: Called in a worker with the payload of each event, one at a time and in order.
+            options: The options of SUBSCRIBE.
+
+        Returns:
+            The subscription.
+
+        Raises:
+            RemoteError: The router refused it.
+        """
+        self._check_may_block()
+        subscription: Subscription = self.complete(self.begin(Subscription(topic, handler, options=options)))
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription; waits, if it was the last of its topic.
+
+        Args:
+            subscription: What `subscribe` gave.
+
+        Raises:
+            NoSuchSubscription: The router does not know it.
+        """
+        self._check_may_block()
+        subscription_id = subscription.id
+        sharing = self.subscription_map.get(subscription_id, []) if subscription_id is not None else []
+        if subscription_id is None or subscription not in sharing:
+            raise WampyError(f"{subscription!r} is not subscribed in this session")
+        if len(sharing) > 1 or self._being_subscribed(subscription.topic):
+            # The router knows one subscription, which others here still want.
+            sharing.remove(subscription)
+            subscription.id = None
+            return
+        request = Unsubscribe(None, subscription_id)
+        self._reply(self._request(request, subscription.topic, DEFAULT, subscription))
+
+    def _being_subscribed(self, topic: str) -> bool:
+        return any(p.code == Subscribe.WAMP_CODE and p.about == topic for p in self.pending)
+
+    # Both: many roles can be begun before the first is completed.
+
+    def begin(self, role: Role) -> PendingRequest:
+        """Send the REGISTER or SUBSCRIBE of a role.
+
+        Args:
+            role: A handle that is not active.
+
+        Returns:
+            What `complete` takes.
+        """
+        if isinstance(role, Registration):
+            return self._request(Register(None, role.options, role.procedure), role.procedure, DEFAULT, role)
+        assert isinstance(role, Subscription)
+        return self._request(Subscribe(None, role.options, role.topic), role.topic, DEFAULT, role)
+
+    def complete(self, pending: PendingRequest) -> Any:
+        """Wait until the router has acknowledged a role.
+
+        Args:
+            pending: What `begin` gave.
+
+        Returns:
+            The handle, active now.
+        """
+        self._reply(pending)
+        return pending.subject
+
+    def add_registration(self, registration: Registration, registration_id: int) -> None:
+        """Bind a registration to its id; from here on invocations reach it."""
+        registration.id = registration_id
+        self.registration_map[registration_id] = registration
+
+    def add_subscription(self, subscription: Subscription, subscription_id: int) -> None:
+        """Bind a subscription to its id, which it may share."""
+        subscription.id = subscription_id
+        sharing = self.subscription_map.setdefault(subscription_id, [])
+        if subscription not in sharing:
+            sharing.append(subscription)
+
+    def remove_registration(self, registration_id: int) -> Registration | None:
+        """Forget a registration that the router has removed."""
+        registration = self.registration_map.pop(registration_id, None)
+        if registration is not None:
+            registration.id = None
+            self.removed.append(registration_id)
+        return registration
+
+    def remove_subscription(self, subscription_id: int) -> list[Subscription]:
+        """Forget all handles of a subscription that the router has removed."""
+        sharing = self.subscription_map.pop(subscription_id, [])
+        for subscription in sharing:
+            subscription.id = None
+        if sharing:
+            self.removed.append(subscription_id)
+        return sharing
+
+    # The names of wampy 1.
+
+    def _register_procedure(self, name: str, invocation_policy: str = "single") -> Registration:
+        options = {} if invocation_policy == "single" else {"invoke": invocation_policy}
+        return self.complete(self.begin(Registration(name, name, options=options)))  # type: ignore[no-any-return]
+
+    def _subscribe_to_topic(self, handler: Callable[..., Any], topic: str) -> Subscription:
+        return self.subscribe(topic, handler)

@@ -1,0 +1,244 @@
+"""WAMP over WebSocket (WAMP, "WebSocket Transport"), on the Sans-I/O core of the `websockets` library."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI
+
+from wampy.errors import ConnectionClosed, HandshakeError, WampyTimeOutError
+from wampy.interfaces import Backend, Payload, Serializer
+from wampy.transports.base import SocketTransport
+from wampy.urls import RouterUrl
+
+# The library's own logger would write whole frames, secrets included, at DEBUG.
+_quiet = logging.getLogger("wampy.transports.websocket.frames")
+_quiet.setLevel(logging.WARNING)
+
+# Empty fragments cost the sender nothing and are not counted by max_size; more than this is an attack.
+MAX_FRAGMENTS = 65_536
+
+_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+# How long, in seconds, a refusal that has said its status may take to say the rest.
+REFUSAL_PATIENCE = 0.5
+
+_LIKELY_CAUSES = {
+    401: "the router wants HTTP authentication",
+    403: "the router does not allow this origin or client",
+    404: "Crossbar's usual path is '/ws'",
+    426: "the server wants another protocol on this path",
+}
+
+
+class WebSocket(SocketTransport):
+    """A WebSocket connection to a router.
+
+    Args:
+        url: The router's address, ``ws`` or ``wss``.
+        backend: The verbs to wait with.
+        serializers: What to offer, most wanted first.
+        **options: As for `SocketTransport`.
+    """
+
+    def __init__(
+        self,
+        url: RouterUrl,
+        backend: Backend,
+        serializers: Sequence[Serializer],
+        *,
+        max_message_size: int | None,
+        ssl_context: ssl.SSLContext | None = None,
+        cert_path: str | None = None,
+        ipv: int | None = None,
+    ) -> None:
+        super().__init__(
+            url,
+            backend,
+            max_message_size=max_message_size,
+            ssl_context=ssl_context,
+            cert_path=cert_path,
+            ipv=ipv,
+        )
+        self._offered = {serializer.subprotocol: serializer for serializer in serializers}
+        password = None if url.username is None else url.password or ""
+        self._protocol = ClientProtocol(
+            WebSocketURI(url.secure, url.host, url.port, *_split(url.resource), url.username, password),
+            subprotocols=[Subprotocol(name) for name in self._offered],
+            max_size=max_message_size,
+            logger=_quiet,
+        )
+        self._fragments: list[bytes | bytearray] = []
+        self._binary = False
+        self._fault: str | None = None
+
+    # The opening handshake.
+
+    def _shake_hands(self, deadline: float | None) -> None:
+        protocol, where = self._protocol, self.url.redacted
+        protocol.send_request(protocol.connect())
+        self._send_in_handshake(b"".join(protocol.data_to_send()), deadline)
+        response: Response | None = None
+        head, refused = b"", False
+        while response is None and protocol.handshake_exc is None:
+            try:
+                data = self._read_some("answer to the WebSocket handshake from", deadline)
+            except WampyTimeOutError:
+                # A refusal without a length never ends; what has come of it tells more than the clock does.
+                protocol.receive_eof()
+                if _status(protocol.handshake_exc) is None:
+                    raise
+                break
+            if not data:
+                protocol.receive_eof()
+                break
+            protocol.receive_data(data)
+            # The events after the response are frames that came with it; they wait for start().
+            if protocol.events and isinstance(protocol.events[0], Response):
+                response = cast(Response, protocol.events.pop(0))
+            elif not refused:
+                head += data
+                refused = b"\r\n\r\n" in head
+                if refused:
+                    patience = self._backend.monotonic() + REFUSAL_PATIENCE
+                    deadline = patience if deadline is None else min(deadline, patience)
+        if response is None or protocol.handshake_exc is not None:
+            raise self._refused(protocol.handshake_exc)
+        chosen = protocol.subprotocol
+        if chosen is None:
+            raise HandshakeError(
+                f"the server at {where} speaks WebSocket but chose none of the WAMP subprotocols "
+                f"{', '.join(self._offered)}. Is it a WAMP router?",
+                response.status_code,
+                _headers(response),
+            )
+        self.serializer = self._offered[chosen]
+
+    def _refused(self, error: Exception | None) -> HandshakeError:
+        where = self.url.redacted
+        status = _status(error)
+        if status is not None:
+            cause = _LIKELY_CAUSES.get(status, "is the URL that of a WAMP router?")
+            headers = _headers(error.response) if isinstance(error, InvalidStatus) else {}
+            return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
+        why = "it closed the connection" if error is None else str(error)
+        return HandshakeError(f"no WebSocket at {where}: {why}. Is it the port of a WAMP router?")
+
+    # Frames.
+
+    def _frame(self, payload: bytes) -> list[bytes]:
+        if self.serializer.binary:
+            self._protocol.send_binary(payload)
+        else:
+            self._protocol.send_text(payload)
+        return self._protocol.data_to_send()
+
+    def _close_frame(self) -> list[bytes]:
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        return self._output()
+
+    def _output(self) -> list[bytes]:
+        # b"" asks for a half-close, which for a client comes only after the peer's end of the stream; then
+        # the socket is closed whole.
+        return [piece for piece in self._protocol.data_to_send() if piece]
+
+    def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
+        protocol = self._protocol
+        if data:
+            protocol.receive_data(data)
+        elif data is not None:
+            protocol.receive_eof()
+        payloads: list[Payload] = []
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and event.opcode in _DATA and self._fault is None:
+                self._collect(event, payloads)
+        if protocol.parser_exc is not None and data != b"" and self._fault is None:
+            self._fault = self._parser_failed(protocol.parser_exc)
+        lost: Exception | None = None
+        if self._fault is not None:
+            lost = ConnectionClosed(self._fault)
+        elif data == b"" or protocol.close_rcvd is not None:
+            # The server should end the stream after both close frames, but a client may as well.
+            lost = self._end_of_stream()
+        return payloads, self._output(), lost
+
+    def _collect(self, frame: Frame, payloads: list[Payload]) -> None:
+        data: bytes | bytearray = frame.data  # type: ignore[assignment]
+        if frame.opcode is not Opcode.CONT:
+            self._binary = frame.opcode is Opcode.BINARY
+        if not frame.fin or self._fragments:
+            self._fragments.append(data)
+            if len(self._fragments) > MAX_FRAGMENTS:
+                self._fail(CloseCode.POLICY_VIOLATION, f"a message came in over {MAX_FRAGMENTS} fragments")
+                return
+            if not frame.fin:
+                return
+            data = b"".join(self._fragments)
+            self._fragments.clear()
+        if self._binary != self.serializer.binary:
+            kind = "binary" if self._binary else "text"
+            self._fail(CloseCode.UNSUPPORTED_DATA, f"a {kind} frame under {self.serializer.subprotocol}")
+        elif self._binary:
+            payloads.append(data)
+        else:
+            try:
+                payloads.append(data.decode())
+            except UnicodeDecodeError:
+                self._fail(CloseCode.INVALID_DATA, "a text frame that is not UTF-8")
+
+    def _fail(self, code: CloseCode, what: str) -> None:
+        self._protocol.fail(code, what)
+        self._fault = f"the router broke the rules of WebSocket: {what}"
+
+    def _parser_failed(self, error: Exception) -> str:
+        if isinstance(error, PayloadTooBig):
+            return (
+                f"the router sent a message over max_message_size ({self.max_message_size} bytes); give the "
+                "client a larger one, or send less at once"
+            )
+        return f"the router broke the rules of WebSocket: {error}"
+
+    def _end_of_stream(self) -> ConnectionClosed:
+        protocol = self._protocol
+        received, sent = protocol.close_rcvd, protocol.close_sent
+        if received is not None:
+            clean = received.code in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
+            text = f"the router closed the WebSocket with {received.code}"
+            return ConnectionClosed(text + (f" ({received.reason})" if received.reason else ""), clean=clean)
+        if sent is not None:
+            return ConnectionClosed("the router closed the connection without answering the close handshake")
+        return ConnectionClosed("the router closed the connection without a word; it may have died")
+
+
+class SecureWebSocket(WebSocket):
+    """A WebSocket connection over TLS; certificate and host name are verified."""
+
+
+def _split(resource: str) -> tuple[str, str]:
+    path, _, query = resource.partition("?")
+    return path, query
+
+
+def _status(error: BaseException | None) -> int | None:
+    """Find an HTTP status in why a handshake failed; an HTTP/1.0 answer hides it in the cause."""
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code
+    text = str(error.__cause__ or "") if error is not None else ""
+    for word in text.split():
+        if word.isdigit() and len(word) == 3:
+            return int(word)
+    return None
+
+
+def _headers(response: Any) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in response.headers.raw_items()}
