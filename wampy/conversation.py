@@ -1,17 +1,19 @@
 """A conversation with a router: transport, state, request ids, pending requests, reader and workers.
 
-Who may touch what: `_on_payloads` and everything below it run in the reader, which never blocks. Sending is one
-section that neither waits nor switches, whoever sends. Only what says "waits" in its docstring blocks.
+Who may touch what: `_on_payloads` and everything below it run in the reader, which never blocks. Only what says
+"waits" in its docstring blocks.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from wampy.config.options import Options, check_seconds
 from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT, RUNTIME_ERROR
+from wampy.deadlines import Deadlines
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
@@ -21,7 +23,7 @@ from wampy.errors import (
     WampyError,
     WampyTimeOutError,
 )
-from wampy.interfaces import Backend, Payload, Timer, Transport
+from wampy.interfaces import Backend, Payload, Transport
 from wampy.messages import (
     Abort,
     Call,
@@ -30,22 +32,15 @@ from wampy.messages import (
     Goodbye,
     Hello,
     Message,
-    Publish,
-    Register,
-    Subscribe,
-    Unregister,
-    Unsubscribe,
     parse,
 )
+from wampy.outbox import Outbox
 from wampy.protocol.pending import PendingRequest, PendingRequests, fresh
 from wampy.protocol.request_ids import RequestIds
 from wampy.protocol.states import State, StateMachine
 from wampy.workers import Job, Workers, current_worker
 
 logger = logging.getLogger(__name__)
-
-REQUESTS = frozenset(cls.name for cls in (Call, Publish, Register, Subscribe, Unregister, Unsubscribe))
-
 
 class _Default:
     """Stands for "the client's own timeout", which ``None``, no limit, cannot."""
@@ -107,14 +102,13 @@ class Conversation:
         self.handler = handler
         self._on_end = on_end
         self._machine = StateMachine()
-        self._mutex = backend.mutex()
+        self._outbox = Outbox(transport, self._machine, self.request_ids, self.pending, backend)
         self._home: Any = None
         self._joined = backend.slot()
         self._goodbye = backend.slot()
         self._ended = backend.slot()
         self._connected = False
-        self._timer: Timer | None = None
-        self._timer_at = 0.0
+        self._deadlines = Deadlines(backend, self.pending, transport.poke, self._expired)
 
     @property
     def session_id(self) -> int | None:
@@ -153,7 +147,7 @@ class Conversation:
             self._transport.connect(deadline)
             self._transport.start(self._on_payloads, self._on_lost)
             self._connected = True
-            self._emit(Hello(self.realm, self.options.hello_details()))
+            self._outbox.emit(Hello(self.realm, self.options.hello_details()))
             if not self._joined.wait(self._remaining(deadline)):
                 raise WampyTimeOutError(f"WELCOME from the router for realm {self.realm!r}")
             if self.reason is not None:
@@ -184,14 +178,13 @@ class Conversation:
             self.reason = error
             if abort is not None:
                 try:
-                    self._emit(abort)
+                    self._outbox.emit(abort)
                 except WampyError:
                     logger.debug("the ABORT could not be sent", exc_info=True)
             self._machine.end()
             for pending in self.pending.pop_all():
                 pending.fail(error)
-            if self._timer is not None:
-                self._timer.cancel()
+            self._deadlines.cancel()
             self._joined.set()
             self._goodbye.set()
             self.workers.close(kill=False)
@@ -209,7 +202,7 @@ class Conversation:
         deadline = self._deadline(self.options.close_timeout)
         if self.established:
             try:
-                self._emit(Goodbye({}, CLOSE_REALM))
+                self._outbox.emit(Goodbye({}, CLOSE_REALM))
             except WampyError:
                 logger.debug("the GOODBYE could not be sent", exc_info=True)
         if self._machine.state is State.CLOSING:
@@ -266,7 +259,7 @@ class Conversation:
                 pending.fail(error)
         elif message.name == "invocation":
             uri = RUNTIME_ERROR
-            self._emit(Error(message.WAMP_CODE, message.request_id, {}, uri, [str(error)]))  # type: ignore[attr-defined]
+            self._outbox.emit(Error(message.WAMP_CODE, message.request_id, {}, uri, [str(error)]))  # type: ignore[attr-defined]
         elif message.name == "abort":
             self.finish(AbortError(message.reason, message.details))  # type: ignore[attr-defined]
         elif message.name in ("welcome", "challenge", "goodbye"):
@@ -313,7 +306,7 @@ class Conversation:
             refuse()
         return None
 
-    # Out: one section that neither waits nor switches.
+    # Out: see `Outbox`.
 
     def send_message(self, message: Message) -> None:
         """Send a message; waits for room in the transport's buffer, except in the reader.
@@ -331,46 +324,11 @@ class Conversation:
         """
         if not self._transport.in_reader:
             self._wait_for_room(self.options.send_timeout)
-        self._emit(message)
+        self._outbox.emit(message)
 
     def answer(self, message: Message) -> None:
         """Send an answer that never waits for room; otherwise as `send_message`."""
-        self._emit(message)
-
-    def _emit(self, message: Message, pending: PendingRequest | None = None) -> None:
-        with self._mutex:
-            name = message.name
-            target = self._machine.check_send(name)
-            counted = name in REQUESTS and self._number(message)
-            try:
-                message.validate()
-                payload = self._transport.serializer.dumps(message.message)
-                if pending is not None:
-                    pending.request_id = message.request_id  # type: ignore[attr-defined]
-                    self.pending.put(pending)
-                self._transport.send(payload)
-            except BaseException:
-                if pending is not None:
-                    self.pending.discard(pending)
-                if counted:
-                    message.request_id = None  # type: ignore[attr-defined]
-                raise
-            if counted:
-                self.request_ids.commit()
-            self._machine.move(target)
-
-    def _number(self, message: Any) -> bool:
-        """Give a request its id; say whether the counter must move on."""
-        following = self.request_ids.peek()
-        if message.request_id is None:
-            message.request_id = following
-        elif message.request_id != following:
-            if self.request_ids.issued(message.request_id):
-                return False  # taken from the counter by the user
-            raise WampProtocolError(
-                f"request ids go up by one: the next is {following}, not {message.request_id}; leave it None"
-            )
-        return True
+        self._outbox.emit(message)
 
     def _wait_for_room(self, seconds: float | None) -> None:
         if self._home is None or self.reason is not None:
@@ -392,9 +350,8 @@ class Conversation:
         send_timeout = self.options.send_timeout
         self._wait_for_room(seconds if send_timeout is None else min(seconds or send_timeout, send_timeout))
         pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), deadline, seconds, subject)
-        self._emit(message, pending)
-        if deadline is not None:
-            self._arm(deadline)
+        self._outbox.emit(message, pending)
+        self._deadlines.watch(deadline)
         return pending
 
     def _reply(self, pending: PendingRequest, timeout: float | None = None) -> Any:
@@ -434,7 +391,7 @@ class Conversation:
         if self.pending.discard(pending) and pending.code == Call.WAMP_CODE:
             self._send_cancel(pending.request_id, "killnowait")
 
-    # Deadlines: one timer for the session.
+    # Time.
 
     def _deadline(self, seconds: float | None) -> float | None:
         return None if seconds is None else self.backend.monotonic() + seconds
@@ -448,37 +405,17 @@ class Conversation:
     def _remaining(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0)
 
-    def _arm(self, deadline: float) -> None:
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self.backend.call_later(self._remaining(deadline) or 0.0, self._look_then_expire)
-
-    def _look_then_expire(self) -> None:
-        # Hubs fire timers before they look at sockets: the answer may lie in the kernel. Look once more first.
-        self._timer = None
-        self._transport.poke()
-        self.backend.call_later(0.0, self._expire)
-
-    def _expire(self) -> None:
-        for pending in self.pending.pop_expired(self.backend.monotonic()):
-            is_call = pending.code == Call.WAMP_CODE
-            what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
-            pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))
-            if is_call:
-                self._send_cancel(pending.request_id, "killnowait")
-        following = self.pending.next_deadline()
-        if following is not None:
-            self._arm(following)
+    def _expired(self, pending: PendingRequest) -> None:
+        is_call = pending.code == Call.WAMP_CODE
+        what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
+        pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))
+        if is_call:
+            self._send_cancel(pending.request_id, "killnowait")
 
     def _send_cancel(self, request_id: int, mode: str) -> None:
         if self.established and self.router_has("dealer", "call_canceling"):
-            try:
-                self._emit(Cancel(request_id, {"mode": mode}))
-            except ConnectionClosed:
-                pass  # the call ended with the session
+            with suppress(ConnectionClosed):  # then the call has ended with the session
+                self._outbox.emit(Cancel(request_id, {"mode": mode}))
 
     def router_has(self, role: str, feature: str) -> bool:
         """Say whether WELCOME announced a feature.

@@ -54,7 +54,7 @@ def _rebuild(cls: type[WampyError], fields: dict[str, Any]) -> WampyError:
     return error
 
 
-class ConnectionError(WampyError, builtins.ConnectionError):  # noqa: A001 - the name is public and meant
+class ConnectionError(WampyError, builtins.ConnectionError):
     """A router cannot be reached, or the way to it is gone."""
 
 

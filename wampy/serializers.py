@@ -73,7 +73,8 @@ class JsonSerializer(Serializer):
         except Exception as error:
             self._search(message, _DEEP if isinstance(error, RecursionError) else _BOTTOMLESS)
             raise SerializationError(f"JSON cannot hold this message: {error}") from error
-        # simplejson lets these pass. The text is quick to look at; the values are searched only on suspicion.
+        # simplejson lets these pass (Decimal("NaN") before 4.0 only). The text is quick to look at;
+        # the values are searched only on suspicion.
         if (
             ('":' in text and _SUSPECT_KEY.search(text))
             or _NUL_TEXT in text

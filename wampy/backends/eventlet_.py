@@ -12,7 +12,7 @@ import socket as stdlib_socket
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 with warnings.catch_warnings():
@@ -181,10 +181,8 @@ class _Watch(Watch):
 
     def _unlisten(self, listener: Any) -> None:
         if listener is not None and not listener.spent:
-            try:
+            with suppress(KeyError):  # the hub may have dropped the descriptor itself
                 self._hub.remove(listener)
-            except KeyError:
-                pass  # the hub has dropped the descriptor itself
 
     def _wake(self, _fileno: int | None = None) -> None:
         # Called by the hub. A listener that was removed in the same batch is still called once, hence the

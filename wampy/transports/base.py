@@ -1,4 +1,4 @@
-"""What all socket transports share: connecting, TLS, the outgoing buffer, and the reader's turn.
+"""What all socket transports share: the outgoing buffer, corking, and the reader's turn.
 
 Who may touch what: `_on_readable` runs in the reader; `_write_out` in whoever sends, in the hub when the socket
 can be written to again, and in the hub after a reader's turn. All of them run without switching, so that no two
@@ -7,26 +7,20 @@ of them ever meet half-way. Nothing here blocks but `connect` and `wait_for_room
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import socket
 import ssl
 from abc import abstractmethod
 from collections.abc import Callable
 
-from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyError, WampyTimeOutError
-from wampy.interfaces import READ, WRITE, Backend, Payload, Slot, Socket, Timer, Transport, Watch
-from wampy.transports.tls import TlsLayer, client_context
+from wampy.errors import ConnectionClosed, WampyError
+from wampy.interfaces import Backend, Payload, Slot, Timer, Transport, Watch
+from wampy.transports.stream import Stream
 from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
 
-READ_SIZE = 262_144
 # Above this many unsent bytes a sender waits. One message more always fits, whatever its size.
 HIGH_WATER = 262_144
-
-FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class SocketTransport(Transport):
@@ -51,16 +45,10 @@ class SocketTransport(Transport):
         cert_path: str | None = None,
         ipv: int | None = None,
     ) -> None:
-        if ipv not in FAMILIES:
-            raise WampyError(f"ipv is 4, 6 or None, not {ipv!r}")
         self.url = url
         self.max_message_size = max_message_size
         self._backend = backend
-        self._ssl_context = ssl_context
-        self._cert_path = cert_path
-        self._family = FAMILIES[ipv]
-        self._socket: Socket | None = None
-        self._tls: TlsLayer | None = None
+        self._stream = Stream(url, backend, ssl_context, cert_path, ipv)
         self._watch: Watch | None = None
         self._queued: list[bytes] = []
         self._queued_size = 0
@@ -78,7 +66,7 @@ class SocketTransport(Transport):
 
     @abstractmethod
     def _shake_hands(self, deadline: float | None) -> None:
-        """Agree on framing and serializer, with `_write_all` and `_read_some`."""
+        """Agree on framing and serializer over the connected stream; waits."""
 
     @abstractmethod
     def _frame(self, payload: bytes) -> list[bytes]:
@@ -96,123 +84,21 @@ class SocketTransport(Transport):
     def _close_frame(self) -> list[bytes]:
         """Return the bytes that begin the close handshake."""
 
-    # Connecting.
-
     def connect(self, deadline: float | None) -> None:
         try:
-            self._connect_stream(deadline)
-            if self.url.secure:
-                self._start_tls(deadline)
+            self._stream.connect(deadline)
             self._shake_hands(deadline)
         except BaseException:
-            if self._socket is not None:
-                self._socket.close()
+            self._stream.close()
             raise
-
-    def _connect_stream(self, deadline: float | None) -> None:
-        host, port, where = self.url.host, self.url.port, self.url.redacted
-        try:
-            addresses = self._backend.resolve(host, port, self._family, deadline)
-        except TimeoutError:
-            raise self._too_late("address of the router at", deadline) from None
-        except OSError as exc:
-            raise ConnectionError(f"cannot connect to {where}: host name {host!r}: {exc.strerror or exc}") from exc
-        failures = []
-        for family, kind, protocol, _, address in addresses:
-            sock = self._backend.socket(family, kind, protocol)
-            try:
-                error = sock.connect_ex(address)
-                if error == errno.EINPROGRESS:
-                    if not self._backend.wait(sock, WRITE, deadline):
-                        raise self._too_late("connection to", deadline)
-                    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if not error:
-                    # Small messages must not wait for each other's acknowledgement.
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._socket = sock
-                    return
-            finally:
-                if self._socket is not sock:
-                    sock.close()
-            failures.append(f"{address[0]} port {port}: {os.strerror(error)}")
-        raise ConnectionError(
-            f"cannot connect to {where}: {'; '.join(failures)}. Is a router running there?"
-        )
-
-    def _start_tls(self, deadline: float | None) -> None:
-        context = self._ssl_context or client_context(self._cert_path)
-        tls = TlsLayer(context, self.url.host)
-        data = None
-        try:
-            while not tls.handshake(data):
-                self._write_all(tls.take(), deadline)
-                data = self._read_raw("TLS handshake with", deadline)
-            self._write_all(tls.take(), deadline)
-        except ssl.SSLCertVerificationError as exc:
-            raise HandshakeError(
-                f"the certificate of {self.url.redacted} is not accepted: {exc.verify_message}. For a router with "
-                "a certificate authority of its own give cert_path=<that authority's PEM file>"
-            ) from exc
-        except ssl.SSLError as exc:
-            raise HandshakeError(
-                f"no TLS with {self.url.redacted}: {exc.reason or exc}. Is it a TLS port? ws:// is without TLS"
-            ) from exc
-        self._tls = tls
-
-    def _write_all(self, data: bytes, deadline: float | None) -> None:
-        assert self._socket is not None
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self._socket.send(view) :]
-            except (BlockingIOError, InterruptedError):
-                if not self._backend.wait(self._socket, WRITE, deadline):
-                    raise self._too_late("handshake with", deadline) from None
-            except OSError as exc:
-                raise self._broken(exc) from exc
-
-    def _read_raw(self, what: str, deadline: float | None) -> bytes:
-        assert self._socket is not None
-        while True:
-            try:
-                return self._socket.recv(READ_SIZE)
-            except (BlockingIOError, InterruptedError):
-                if not self._backend.wait(self._socket, READ, deadline):
-                    raise self._too_late(what, deadline) from None
-            except OSError as exc:
-                raise self._broken(exc) from exc
-
-    def _read_some(self, what: str, deadline: float | None) -> bytes:
-        """Read plaintext for a handshake; ``b""`` at the end of the stream."""
-        while True:
-            data = self._read_raw(what, deadline)
-            if self._tls is None:
-                return data
-            plain, ended = self._tls.decrypt(data)
-            self._write_all(self._tls.take(), deadline)
-            if plain or ended:
-                return plain
-
-    def _send_in_handshake(self, data: bytes, deadline: float | None) -> None:
-        if self._tls is not None:
-            self._tls.encrypt(data)
-            data = self._tls.take()
-        self._write_all(data, deadline)
-
-    def _too_late(self, what: str, deadline: float | None) -> WampyTimeOutError:
-        return WampyTimeOutError(f"{what} {self.url.redacted}")
-
-    def _broken(self, exc: OSError) -> ConnectionError:
-        return ConnectionError(f"{self.url.redacted} broke the connection off: {exc.strerror or exc}")
 
     # Reading.
 
     def start(
         self, on_payloads: Callable[[list[Payload]], None], on_lost: Callable[[Exception], None]
     ) -> None:
-        assert self._socket is not None, "connect() comes first"
         self._on_payloads, self._on_lost = on_payloads, on_lost
-        self._watch = self._backend.watch(self._socket, self._on_readable)
+        self._watch = self._backend.watch(self._stream.socket, self._on_readable)
         # A quick router's first message may have come in with the handshake, where no readiness tells of it.
         self._watch.poke()
 
@@ -228,13 +114,17 @@ class SocketTransport(Transport):
         if self._ended is not None:
             return
         self._corked = True
-        data, lost = self._read_once()
+        lost: Exception | None = None
         try:
-            if lost is None:
-                payloads, answer, lost = self._unframe(data)
-                self._queue(answer)
-                if payloads and self._on_payloads is not None:
-                    self._on_payloads(payloads)
+            data = self._stream.receive()
+            payloads, answer, lost = self._unframe(data)
+            self._queue(answer)
+            if payloads and self._on_payloads is not None:
+                self._on_payloads(payloads)
+            if data is None and self._write_error is not None:
+                lost = self._stream.gone(self._write_error)
+        except ConnectionClosed as exc:
+            lost = exc
         except Exception as exc:
             logger.exception("the reader of %s failed", self.url.redacted)
             lost = exc
@@ -243,28 +133,6 @@ class SocketTransport(Transport):
             self._backend.call_later(0, self._uncork)
         if lost is not None:
             self._lose(lost)
-
-    def _read_once(self) -> tuple[bytes | None, Exception | None]:
-        assert self._socket is not None
-        try:
-            data: bytes | None = self._socket.recv(READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            if self._write_error is not None:
-                return None, self._gone(self._write_error)
-            data = None
-        except OSError as exc:
-            return None, self._gone(exc)
-        if self._tls is None:
-            return data, None
-        try:
-            plain, ended = self._tls.decrypt(data)
-        except ssl.SSLError as exc:
-            return None, ConnectionClosed(f"TLS: {exc.reason or exc}")
-        # The end may come with plaintext before it; the socket stays readable, so it is seen again next turn.
-        return plain or (b"" if ended else None), None
-
-    def _gone(self, exc: OSError) -> ConnectionClosed:
-        return ConnectionClosed(f"{self.url.redacted}: {exc.strerror or exc}")
 
     # Writing.
 
@@ -309,7 +177,6 @@ class SocketTransport(Transport):
         """Write what the kernel takes now; the rest goes out when the socket says that it can be written to."""
         if self._ended is not None or self._write_error is not None or self._watch is None:
             return
-        assert self._socket is not None
         waited = bool(self._wire)
         while True:
             if not self._wire:
@@ -317,17 +184,17 @@ class SocketTransport(Transport):
                 if not self._wire:
                     break
             try:
-                sent = self._socket.send(self._wire)
-            except (BlockingIOError, InterruptedError):
-                if not waited:
-                    self._watch.want_write(self._write_out)
-                break
+                sent = self._stream.transmit(self._wire)
             except OSError as exc:
                 # The reader tells of the loss, after what the router still had to say has been read.
                 self._write_error = exc
                 self._watch.want_write(None)
                 self._drop_output()
                 self._watch.poke()
+                break
+            if not sent:
+                if not waited:
+                    self._watch.want_write(self._write_out)
                 break
             self._wire = self._wire[sent:]
         if waited and not self._wire:
@@ -336,16 +203,10 @@ class SocketTransport(Transport):
             self._release_room_waiters()
 
     def _refill(self) -> None:
-        if self._queued:
-            data = self._queued[0] if len(self._queued) == 1 else b"".join(self._queued)
-            self._queued.clear()
-            self._queued_size = 0
-            if self._tls is None:
-                self._wire = memoryview(data)
-                return
-            self._tls.encrypt(data)
-        if self._tls is not None:
-            self._wire = memoryview(self._tls.take())
+        data = self._queued[0] if len(self._queued) == 1 else b"".join(self._queued)
+        self._queued.clear()
+        self._queued_size = 0
+        self._wire = memoryview(self._stream.seal(data))
 
     def _drop_output(self) -> None:
         self._queued.clear()
@@ -364,8 +225,7 @@ class SocketTransport(Transport):
             return
         if self._watch is None:
             self._ended = ConnectionClosed("closed before it was started", clean=True)
-            if self._socket is not None:
-                self._socket.close()
+            self._stream.close()
             return
         self._closing = "it is being closed"
         self._queue(self._close_frame())
@@ -388,20 +248,22 @@ class SocketTransport(Transport):
         self._flush_last_words()
         self._drop_output()
         self._release_room_waiters()
-        assert self._watch is not None and self._socket is not None and self._on_lost is not None
+        assert self._watch is not None and self._on_lost is not None
         self._watch.close()
-        self._socket.close()
+        self._stream.close()
         self._on_lost(error)
 
     def _flush_last_words(self) -> None:
         """Give the kernel what it takes of an ABORT or a close frame; the peer may be gone, and that is fine."""
-        assert self._socket is not None
         if self._write_error is not None:
             return
         try:
             while self._wire or self._queued:
                 if not self._wire:
                     self._refill()
-                self._wire = self._wire[self._socket.send(self._wire) :]
+                sent = self._stream.transmit(self._wire)
+                if not sent:
+                    break
+                self._wire = self._wire[sent:]
         except OSError:
             logger.debug("%s: the last bytes could not be written", self.url.redacted)

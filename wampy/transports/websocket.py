@@ -86,12 +86,12 @@ class WebSocket(SocketTransport):
     def _shake_hands(self, deadline: float | None) -> None:
         protocol, where = self._protocol, self.url.redacted
         protocol.send_request(protocol.connect())
-        self._send_in_handshake(b"".join(protocol.data_to_send()), deadline)
+        self._stream.write(b"".join(protocol.data_to_send()), deadline)
         response: Response | None = None
         head, refused = b"", False
         while response is None and protocol.handshake_exc is None:
             try:
-                data = self._read_some("answer to the WebSocket handshake from", deadline)
+                data = self._stream.read("answer to the WebSocket handshake from", deadline)
             except WampyTimeOutError:
                 # A refusal without a length never ends; what has come of it tells more than the clock does.
                 protocol.receive_eof()

@@ -1,0 +1,66 @@
+"""When requests are given up: one timer for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wampy.interfaces import Backend, Timer
+from wampy.protocol.pending import PendingRequest, PendingRequests
+
+
+class Deadlines:
+    """The timer. Its callbacks run in the hub and neither block nor log.
+
+    Args:
+        backend: The verbs.
+        pending: The requests to watch over.
+        look: Looks at the socket once more, soon.
+        expired: Called with each request that has been popped because its time was up.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        pending: PendingRequests,
+        look: Callable[[], None],
+        expired: Callable[[PendingRequest], None],
+    ) -> None:
+        self._backend = backend
+        self._pending = pending
+        self._look = look
+        self._expired = expired
+        self._timer: Timer | None = None
+        self._timer_at = 0.0
+
+    def watch(self, deadline: float | None) -> None:
+        """See to it that somebody looks at that time.
+
+        Args:
+            deadline: By the backend's clock; ``None`` needs no watching.
+        """
+        if deadline is None:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return  # that look will find what comes next
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._backend.call_later(max(deadline - self._backend.monotonic(), 0.0), self._due)
+
+    def cancel(self) -> None:
+        """End the watch."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _due(self) -> None:
+        # Hubs fire timers before they look at sockets: the answer may lie in the kernel. Look once more first.
+        self._timer = None
+        self._look()
+        self._timer = self._backend.call_later(0.0, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        for pending in self._pending.pop_expired(self._backend.monotonic()):
+            self._expired(pending)
+        self.watch(self._pending.next_deadline())

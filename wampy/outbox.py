@@ -1,0 +1,91 @@
+"""The way out: one section that neither waits nor switches, whoever sends.
+
+closed? -> state table -> look at the next id -> checks -> serialize -> pending request under the id -> frame and
+append -> commit the id. A failure before the append leaves ids, pending requests and buffer as they were, so that
+ids on the wire are sequential.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wampy.errors import WampProtocolError
+from wampy.interfaces import Backend, Transport
+from wampy.messages import Call, Message, Publish, Register, Subscribe, Unregister, Unsubscribe
+from wampy.protocol.pending import PendingRequest, PendingRequests
+from wampy.protocol.request_ids import RequestIds
+from wampy.protocol.states import StateMachine
+
+REQUESTS = frozenset(cls.name for cls in (Call, Publish, Register, Subscribe, Unregister, Unsubscribe))
+
+
+class Outbox:
+    """What sends a session's messages.
+
+    Args:
+        transport: Where the bytes go.
+        machine: The session's state.
+        request_ids: The counter.
+        pending: The requests that wait for a reply.
+        backend: The verbs.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        machine: StateMachine,
+        request_ids: RequestIds,
+        pending: PendingRequests,
+        backend: Backend,
+    ) -> None:
+        self._transport = transport
+        self._machine = machine
+        self._request_ids = request_ids
+        self._pending = pending
+        self._mutex = backend.mutex()
+
+    def emit(self, message: Message, pending: PendingRequest | None = None) -> None:
+        """Send a message. Never waits.
+
+        Args:
+            message: What to send; a request whose id is ``None`` is given the next one.
+            pending: What its reply will settle.
+
+        Raises:
+            WampProtocolError: The message breaks a rule, or may not be sent in this state.
+            SerializationError: Its payload cannot travel.
+            ConnectionClosed: The session or the transport is over.
+        """
+        with self._mutex:
+            name = message.name
+            target = self._machine.check_send(name)
+            counted = name in REQUESTS and self._number(message)
+            try:
+                message.validate()
+                payload = self._transport.serializer.dumps(message.message)
+                if pending is not None:
+                    pending.request_id = message.request_id  # type: ignore[attr-defined]
+                    self._pending.put(pending)
+                self._transport.send(payload)
+            except BaseException:
+                if pending is not None:
+                    self._pending.discard(pending)
+                if counted:
+                    message.request_id = None  # type: ignore[attr-defined]
+                raise
+            if counted:
+                self._request_ids.commit()
+            self._machine.move(target)
+
+    def _number(self, message: Any) -> bool:
+        """Give a request its id; say whether the counter must move on."""
+        following = self._request_ids.peek()
+        if message.request_id is None:
+            message.request_id = following
+        elif message.request_id != following:
+            if self._request_ids.issued(message.request_id):
+                return False  # taken from the counter by the user
+            raise WampProtocolError(
+                f"request ids go up by one: the next is {following}, not {message.request_id}; leave it None"
+            )
+        return True
