@@ -1,0 +1,81 @@
+"""What a field may hold, and how a fault is named."""
+
+import pytest
+
+from wampy.errors import WampProtocolError
+from wampy.messages import parse
+
+
+@pytest.mark.parametrize(
+    ("wire", "said"),
+    [
+        ([1, "realm1", {"roles": []}], r"HELLO: details\.roles must be a dictionary, not \[\]"),
+        ([1, "realm1", {"roles": {"caller": True}}], r"HELLO: details\.roles\.caller must be"),
+        (
+            [1, "realm1", {"roles": {"caller": {"features": {"call_timeout": "yes"}}}}],
+            r"HELLO: details\.roles\.caller\.features\.call_timeout must be true or false, not 'yes'",
+        ),
+        ([1, "realm1", {"authmethods": "ticket"}], r"details\.authmethods must be a list, not 'ticket'"),
+        ([1, "realm1", {"authmethods": ["ticket", 1]}], r"details\.authmethods\[1\] must be text, not 1"),
+        ([2, 1, {"authextra": "x"}], r"WELCOME: details\.authextra must be a dictionary"),
+        ([3, {"message": 1}, "a.b"], r"ABORT: details\.message must be text"),
+        ([8, 1, 7, {}, "a.b"], r"ERROR: request_type must be a request's code, not 1"),
+        ([8, 48, 0, {}, "a.b"], r"ERROR: request_id must be an integer from 1"),
+        ([16, 1, {"acknowledge": 1}, "a.b"], r"PUBLISH: options\.acknowledge must be true or false, not 1"),
+        ([16, 1, {"exclude": [1, True]}, "a.b"], r"PUBLISH: options\.exclude\[1\] must be an integer from 1"),
+        ([16, 1, {"eligible_authrole": [1]}, "a.b"], r"options\.eligible_authrole\[0\] must be text"),
+        ([32, 1, {"match": "regex"}, "a.b"], r"SUBSCRIBE: options\.match must be one of 'exact', 'prefix'"),
+        ([32, 1, {}, "a..b"], r"SUBSCRIBE: topic must be a URI \(empty components only with match"),
+        ([32, 1, {"match": "exact"}, "a."], r"SUBSCRIBE: topic must be a URI"),
+        ([32, 1, {"match": "prefix"}, "a b"], r"SUBSCRIBE: topic must be a URI"),
+        ([35, 0], r"UNSUBSCRIBED: details must have 'subscription' when request_id is 0"),
+        ([35, 0, {"subscription": 0}], r"UNSUBSCRIBED: details\.subscription must be an integer from 1"),
+        ([36, 1, 2, {"publisher": "x"}], r"EVENT: details\.publisher must be an integer"),
+        ([36, 1, 2, {"topic": "a b"}], r"EVENT: details\.topic must be a URI"),
+        ([48, 1, {"timeout": 1.5}, "a.b"], r"CALL: options\.timeout must be an integer, 0 or more, not 1\.5"),
+        ([48, 1, {}, "a..b"], r"CALL: procedure must be a URI"),
+        ([48, 1, {}, "a.b\n"], r"CALL: procedure must be a URI"),
+        ([48, 1, {"match": "wildcard"}, "a..b"], r"CALL: procedure must be a URI"),
+        ([48, 1, {}, "a.b", {}], r"CALL: args must be a list, not \{\}"),
+        ([48, 1, {}, "a.b", [], []], r"CALL: kwargs must be a dictionary, not \[\]"),
+        ([48, 1, {}, "a.b", [], {1: 2}], r"CALL: kwargs must have text keys only, not 1"),
+        ([48, 1, {1: 2}, "a.b"], r"CALL: options must have text keys only, not 1"),
+        ([49, 1, {"mode": "gently"}], r"CANCEL: options\.mode must be one of 'skip', 'kill', 'killnowait'"),
+        ([50, 1, {"progress": "yes"}], r"RESULT: details\.progress must be true or false"),
+        ([50, 0, {}], r"RESULT: request_id must be an integer from 1 to 2\*\*53, not 0"),
+        (
+            [64, 1, {"invoke": "all"}, "a.b"],
+            r"REGISTER: options\.invoke must be one of 'single', 'roundrobin'",
+        ),
+        ([64, 1, {"concurrency": 0}, "a.b"], r"REGISTER: options\.concurrency must be an integer, 1 or more"),
+        ([67, 0, {}], r"UNREGISTERED: details must have 'registration'"),
+        ([68, 1, 2, {"procedure": 5}], r"INVOCATION: details\.procedure must be a URI"),
+        ([68, 1, 2, {"enc_algo": 5}, []], r"INVOCATION: details\.enc_algo must be text"),
+        ([70, 1, {"progress": None}], r"YIELD: options\.progress must be true or false, not None"),
+    ],
+)
+def test_faults_are_named(wire, said):
+    with pytest.raises(WampProtocolError, match=said) as caught:
+        parse(wire)
+    assert caught.value.uri == "wamp.error.protocol_violation"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        [
+            2,
+            1,
+            {"roles": {"dealer": {"features": {"of_our_own": 5}}, "oracle": 7}, "x": [1], "authextra": None},
+        ],
+        [32, 1, {"match": "prefix"}, "a.b."],
+        [32, 1, {"match": "prefix"}, ""],
+        [64, 1, {"match": "wildcard"}, "..a.."],
+        [36, 1, 2, {"publisher": None, "publisher_authid": None, "topic": "a.b", "x_mine": object}],
+        [68, 1, 2, {"caller": None, "procedure": "a.b", "progress": False, "timeout": 0}],
+        [16, 1, {"exclude": [1, 2**53], "exclude_authid": ["a"], "ppt_scheme": "x_mine"}, "a", [b"\x01"]],
+        [48, 1, {"x_mine": 1}, "日本.語", [], {"": 1}],
+    ],
+)
+def test_what_is_unknown_or_merely_unusual_passes(wire):
+    assert parse(wire).message == wire

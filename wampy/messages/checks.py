@@ -1,0 +1,226 @@
+"""What the value of a field may be.
+
+A check takes a value and the message it belongs to (some rules span two fields) and returns ``None``, or the
+end of a sentence that begins with the field's name. Most checks do not look at the message.
+"""
+
+import re
+import reprlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+Check = Callable[[Any, Any], str | None]
+
+#: The largest id (WAMP, "IDs"): integers that a double holds exactly.
+LARGEST_ID = 2**53
+#: How much of an offending value an error shows.
+SHOWN = 80
+#: URIs longer than this are not cached: what a peer sends must not fill the memory.
+_CACHED_URI = 256
+
+_URI = re.compile(r"([^\s.#]+\.)*[^\s.#]+")
+_URI_PATTERN = re.compile(r"([^\s.#]+\.|\.)*([^\s.#]+)?")
+
+
+class _Eliding(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = SHOWN - 20
+        self.maxdict = self.maxlist = self.maxtuple = 8
+        self.maxlevel = 4
+
+
+_eliding = _Eliding()
+
+
+def elide(value: object) -> str:
+    """Show a value in at most `SHOWN` characters, whatever it is.
+
+    Args:
+        value: Anything, of any size and depth.
+
+    Returns:
+        Its representation, cut short.
+    """
+    try:
+        text = _eliding.repr(value)
+    except Exception:  # an integer too long for str(), or a foreign __repr__ that raises
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def wrong(expected: str, value: object) -> str:
+    """Say what a value should have been.
+
+    Args:
+        expected: What it must be, as in "text".
+        value: What was there.
+
+    Returns:
+        The end of a sentence that begins with the field's name.
+    """
+    return f" must be {expected}, not {elide(value)}"
+
+
+@lru_cache(maxsize=4096)
+def _is_short_uri(text: str) -> bool:
+    return _URI.fullmatch(text) is not None
+
+
+def is_uri(text: str) -> bool:
+    """Say whether a text is a URI by the loose rule (WAMP, "URIs").
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether it has only non-empty components, without white space and ``#``.
+    """
+    return _is_short_uri(text) if len(text) <= _CACHED_URI else _URI.fullmatch(text) is not None
+
+
+def check_id(value: Any, message: Any = None) -> str | None:
+    """Allow an id (WAMP, "IDs")."""
+    # `type`, not `isinstance`: a boolean is an int and never an id.
+    if type(value) is int and 0 < value <= LARGEST_ID:
+        return None
+    return wrong("an integer from 1 to 2**53", value)
+
+
+def check_fresh_id(value: Any, message: Any = None) -> str | None:
+    """Allow an id, or ``None`` before the session gives one out."""
+    return None if value is None else check_id(value)
+
+
+def check_id_or_zero(value: Any, message: Any = None) -> str | None:
+    """Allow an id, or 0, which marks what the router does unasked."""
+    return None if type(value) is int and value == 0 else check_id(value)
+
+
+def check_uri(value: Any, message: Any = None) -> str | None:
+    """Allow a URI by the loose rule."""
+    if isinstance(value, str) and is_uri(value):
+        return None
+    return wrong("a URI (dotted components, none empty, no white space, no '#')", value)
+
+
+def check_uri_or_pattern(value: Any, message: Any) -> str | None:
+    """Allow empty components too, when the options ask for pattern matching."""
+    if isinstance(value, str):
+        if is_uri(value):
+            return None
+        if message.options.get("match") in ("prefix", "wildcard") and _URI_PATTERN.fullmatch(value):
+            return None
+        if _URI_PATTERN.fullmatch(value):
+            return wrong("a URI (empty components only with match 'prefix' or 'wildcard')", value)
+    return check_uri(value)
+
+
+def check_text(value: Any, message: Any = None) -> str | None:
+    """Allow any text."""
+    return None if isinstance(value, str) else wrong("text", value)
+
+
+def check_secret_text(value: Any, message: Any = None) -> str | None:
+    """Allow any text, without showing what was there."""
+    return None if isinstance(value, str) else f" must be text, not {type(value).__name__}"
+
+
+def check_flag(value: Any, message: Any = None) -> str | None:
+    """Allow a boolean."""
+    return None if value is True or value is False else wrong("true or false", value)
+
+
+def check_count(value: Any, message: Any = None) -> str | None:
+    """Allow 0 and more."""
+    return None if type(value) is int and value >= 0 else wrong("an integer, 0 or more", value)
+
+
+def check_positive(value: Any, message: Any = None) -> str | None:
+    """Allow 1 and more."""
+    return None if type(value) is int and value >= 1 else wrong("an integer, 1 or more", value)
+
+
+def check_dict(value: Any, message: Any = None) -> str | None:
+    """Allow a dictionary with text keys."""
+    if not isinstance(value, dict):
+        return wrong("a dictionary", value)
+    if not value:
+        return None
+    for key in value:
+        if not isinstance(key, str):
+            return f" must have text keys only, not {elide(key)}"
+    return None
+
+
+def check_args(value: Any, message: Any) -> str | None:
+    """Allow a list, or one bare binary in the transparent form (WAMP, "Payload Passthru Mode")."""
+    if isinstance(value, (list, tuple)):
+        return None
+    if not isinstance(value, bytes):
+        return wrong("a list", value)
+    if message.header.get("enc_algo") is None:
+        return wrong("a list (a bare binary needs 'enc_algo')", value)
+    return " must stand alone when they are one bare binary" if message.kwargs else None
+
+
+def one_of(*allowed: str) -> Check:
+    """Make a check for an enumeration."""
+    expected = "one of " + ", ".join(map(repr, allowed))
+
+    def check(value: Any, message: Any = None) -> str | None:
+        return None if isinstance(value, str) and value in allowed else wrong(expected, value)
+
+    return check
+
+
+def list_of(element: Check) -> Check:
+    """Make a check for a list whose elements all pass `element`."""
+
+    def check(value: Any, message: Any = None) -> str | None:
+        if not isinstance(value, (list, tuple)):
+            return wrong("a list", value)
+        for index, item in enumerate(value):
+            problem = element(item, message)
+            if problem is not None:
+                return f"[{index}]{problem}"
+        return None
+
+    return check
+
+
+def or_null(check: Check) -> Check:
+    """Make a check that lets ``None`` pass: routers write out what they do not know about a peer."""
+
+    def check_or_null(value: Any, message: Any = None) -> str | None:
+        return None if value is None else check(value, message)
+
+    return check_or_null
+
+
+def dict_with(**known: Check) -> Check:
+    """Make a check for a dictionary: known keys are checked, unknown ones pass.
+
+    Args:
+        **known: The check of each known key.
+
+    Returns:
+        The check.
+    """
+
+    def check(value: Any, message: Any = None) -> str | None:
+        if not isinstance(value, dict):
+            return wrong("a dictionary", value)
+        if not value:
+            return None
+        for key, item in value.items():
+            if key in known:
+                problem = known[key](item, message)
+                if problem is not None:
+                    return f".{key}{problem}"
+            elif not isinstance(key, str):
+                return f" must have text keys only, not {elide(key)}"
+        return None
+
+    return check
