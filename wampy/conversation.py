@@ -33,6 +33,7 @@ from wampy.messages import (
     Hello,
     Message,
     parse,
+    positional,
 )
 from wampy.outbox import Outbox
 from wampy.protocol.pending import PendingRequest, PendingRequests, fresh
@@ -199,6 +200,7 @@ class Conversation:
         if self._transport.in_reader:
             self.backend.spawn(self.stop)
             return
+        self.backend.check_caller(self._home)
         deadline = self._deadline(self.options.close_timeout)
         if self.established:
             try:
@@ -371,11 +373,11 @@ class Conversation:
                 if worker is not None:
                     worker.pool.reclaim()
             if not arrived:
-                raise WampyTimeOutError(f"answer about {pending.about} yet", timeout, pending.about)
+                raise WampyTimeOutError(f"answer to the call of {pending.about}", timeout, pending.about)
         reply = pending.outcome()
         if isinstance(reply, Error):
             raise RemoteError.from_reply(
-                reply.error, reply.args, reply.kwargs, reply.details, pending.about, pending.request_id
+                reply.error, positional(reply.args), reply.kwargs, reply.details, pending.about, pending.request_id
             )
         return reply
 

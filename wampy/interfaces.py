@@ -112,8 +112,8 @@ class Task(ABC):
         """Wait for its end; say whether it came before `timeout` seconds were over."""
 
     @abstractmethod
-    def throw(self, error: BaseException) -> None:
-        """Raise `error` inside it at its next chance, without waiting for that."""
+    def throw(self, error: BaseException, still: Callable[[], bool] | None = None) -> None:
+        """Raise `error` inside it at its next chance, if `still` says so then, without waiting for that."""
 
     @property
     @abstractmethod

@@ -40,6 +40,7 @@ from wampy.messages import (
     Unsubscribed,
     Welcome,
     Yield,
+    positional,
 )
 from wampy.roles.handles import Registration, Subscription, takes_keyword
 from wampy.workers import Mailbox, current_worker
@@ -213,7 +214,7 @@ class MessageHandler:
                 kwargs["meta"] = {"topic": topic, "subscription_id": message_obj.subscription_id}
             if subscription.details_arg is not None:
                 kwargs[subscription.details_arg] = dict(message_obj.details)
-            function(*_positional(message_obj.args), **kwargs)
+            function(*positional(message_obj.args), **kwargs)
         except Exception:
             logger.exception("the handler of %s failed", topic)
 
@@ -238,15 +239,17 @@ class MessageHandler:
 
     def handle_interrupt(self, message_obj: Interrupt) -> None:
         """The caller has cancelled: kill the worker, if it is still at that invocation."""
-        job = self.session.invocations.get(message_obj.request_id)
+        session = self.session
+        job = session.invocations.get(message_obj.request_id)
         if job is None:
             return  # answered already; the two messages crossed
         if job.worker is not None:
-            job.worker.task.throw(self.session.backend.kill_error())
+            # The throw comes later, when the worker may be at its next job or just sending the answer.
+            invocations, request_id = session.invocations, message_obj.request_id
+            job.worker.task.throw(session.backend.kill_error(), still=lambda: invocations.get(request_id) is job)
             return
         # Not started yet: it will find that it is not wanted any more.
-        del self.session.invocations[message_obj.request_id]
-        self._send_error(message_obj.request_id, RemoteError(CANCELED, "cancelled before it was started"))
+        self._refuse(message_obj, CANCELED, "cancelled before it was started")
 
     def _run_callee(self, registration: Registration, message_obj: Invocation) -> None:
         """Run in a worker: call the user's function and send one answer."""
@@ -259,7 +262,7 @@ class MessageHandler:
             kwargs = dict(message_obj.kwargs)
             if registration.details_arg is not None:
                 kwargs[registration.details_arg] = dict(message_obj.details)
-            result = function(*_positional(message_obj.args), **kwargs)
+            result = function(*positional(message_obj.args), **kwargs)
         except Exception as error:
             exc = error
             if not isinstance(error, RemoteError):
@@ -303,11 +306,11 @@ class MessageHandler:
         kwargs = {"exc_type": type(exc).__name__, "message": text}
         self.session.send_message(Error(code, request_id, {}, RUNTIME_ERROR, [text], kwargs))
 
-    def _refuse(self, message_obj: Invocation, uri: str, text: str) -> None:
+    def _refuse(self, message_obj: Invocation | Interrupt, uri: str, text: str) -> None:
         # In the reader, or wherever a worker could not be had: this never waits for room.
         self.session.invocations.pop(message_obj.request_id, None)
         try:
-            self.session.answer(Error(message_obj.WAMP_CODE, message_obj.request_id, {}, uri, [text]))
+            self.session.answer(Error(Invocation.WAMP_CODE, message_obj.request_id, {}, uri, [text]))
         except ConnectionClosed:
             logger.debug("invocation %s was refused after the session's end", message_obj.request_id)
 
@@ -318,11 +321,6 @@ class MessageHandler:
         if role_id not in session.removed and not under_way:
             raise WampProtocolError(f"{message_obj.name.upper()} for {role_id}, which was never acknowledged")
         logger.debug("dropped %s for %s, which is not in use", message_obj.name.upper(), role_id)
-
-
-def _positional(args: Any) -> tuple[Any, ...]:
-    """Return the positional payload; the one binary of the transparent form is one argument."""
-    return (bytes(args),) if isinstance(args, (bytes, bytearray)) else tuple(args)
 
 
 def _revoked(details: Any, key: str) -> int:

@@ -12,7 +12,7 @@ from wampy.config import settings
 from wampy.constants import CANCELED, SECRET_VARIABLE
 from wampy.conversation import DEFAULT, Conversation, Timeout
 from wampy.errors import RemoteError, WampyError
-from wampy.messages import Call, Publish, Register, Subscribe, Unregister, Unsubscribe
+from wampy.messages import Call, Publish, Register, Subscribe, Unregister, Unsubscribe, positional
 from wampy.protocol.pending import PendingRequest
 from wampy.roles.caller import PendingCall, unwrap
 from wampy.roles.handles import Registration, Role, Subscription
@@ -118,7 +118,7 @@ class Session(Conversation):
     def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
         """Wait for a call's result; for `PendingCall`."""
         reply = self._reply(pending, timeout)
-        return unwrap(reply.args, reply.kwargs)
+        return unwrap(positional(reply.args), reply.kwargs)
 
     def cancel(self, pending: PendingRequest, mode: str) -> None:
         """Cancel a call; for `PendingCall`."""

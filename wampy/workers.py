@@ -135,6 +135,8 @@ class Workers:
                 if worker.job is None:
                     if self._jobs and self._running <= self.max_workers:
                         worker.job = self._jobs.popleft()
+                    elif len(self._idle) >= self.max_workers:
+                        return  # a burst is over
                     else:
                         self._running -= 1
                         holds_place = False

@@ -115,11 +115,11 @@ class _Task(Task):
     def join(self, timeout: float | None = None) -> bool:
         return self._ended.wait(timeout)
 
-    def throw(self, error: BaseException) -> None:
-        self._hub.schedule_call_global(0, self._throw, error)
+    def throw(self, error: BaseException, still: Callable[[], bool] | None = None) -> None:
+        self._hub.schedule_call_global(0, self._throw, error, still)
 
-    def _throw(self, error: BaseException) -> None:
-        if self._ended.done:
+    def _throw(self, error: BaseException, still: Callable[[], bool] | None) -> None:
+        if self._ended.done or (still is not None and not still()):
             return
         if not self._started:
             self._ended.set()

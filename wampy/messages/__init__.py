@@ -8,7 +8,7 @@ from typing import Any
 from wampy.errors import WampProtocolError
 from wampy.messages.abort import Abort
 from wampy.messages.authenticate import Authenticate
-from wampy.messages.base import Message
+from wampy.messages.base import Message, positional
 from wampy.messages.call import Call
 from wampy.messages.cancel import Cancel
 from wampy.messages.challenge import Challenge
@@ -63,6 +63,7 @@ __all__ = [
     "Welcome",
     "Yield",
     "parse",
+    "positional",
 ]
 
 #: Every message class by its WAMP code.

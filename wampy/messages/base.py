@@ -164,6 +164,18 @@ class Message:
         return f"{type(self).__name__}({shown})"
 
 
+def positional(args: Any) -> tuple[Any, ...]:
+    """Return a message's positional payload; the one binary of the transparent form is one argument.
+
+    Args:
+        args: What the message holds.
+
+    Returns:
+        What a function is called with.
+    """
+    return (bytes(args),) if isinstance(args, (bytes, bytearray)) else tuple(args)
+
+
 def _with_lists(values: tuple[Any, ...]) -> list[Any]:
     # On the wire a tuple is a list.
     return [list(value) if isinstance(value, tuple) else value for value in values]

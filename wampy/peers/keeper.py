@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wampy.backends import get_backend
 from wampy.config.options import Options
+from wampy.constants import CLOSE_NORMAL
 from wampy.errors import AbortError, ConnectionClosed, SessionClosed, WampyError
 from wampy.interfaces import Task
 from wampy.serializers import get_serializer
@@ -54,6 +55,7 @@ class Keeper:
         self._hooks: deque[tuple[str, Any]] = deque()
         self._hook_task: Task | None = None
         self._last: Session | None = None
+        self._announced: Session | None = None
         self._stopped = self.backend.slot()
         self._stopping = False
         self._next(self.urls[0])
@@ -82,6 +84,7 @@ class Keeper:
         except BaseException:
             self.stop()
             raise
+        self._announced = self.session
         self.tell("on_join", self.session.details)
 
     def _join_any(self) -> None:
@@ -125,13 +128,12 @@ class Keeper:
             return
         joined = session.id is not None
         self._last = session
-        if joined:
-            clean = isinstance(reason, ConnectionClosed) and reason.clean
-            if not clean:
-                logger.error("session %s with %s was lost: %s", session.id, self.url, reason)
+        clean = isinstance(reason, ConnectionClosed) and reason.clean
+        if joined and not clean:
+            logger.error("session %s with %s was lost: %s", session.id, self.url, reason)
+        if session is self._announced:
             if clean or isinstance(reason, AbortError):
-                uri = getattr(reason, "uri", None) or "wamp.close.normal"
-                self.tell("on_leave", uri)
+                self.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
             self.tell("on_disconnect", None if clean and not isinstance(reason, SessionClosed) else reason)
         self._next(self.url)
         if joined:
