@@ -189,8 +189,7 @@ class Conversation:
             self._joined.set()
             self._goodbye.set()
             self.workers.close(kill=False)
-        if self._connected:
-            self._transport.close(0.0 if at_once else self.options.close_timeout)
+        self._transport.close(0.0 if at_once else self.options.close_timeout)
 
     def stop(self) -> None:
         """Leave the realm and free everything; waits, except in the reader. Any state, any number of times."""

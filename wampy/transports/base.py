@@ -88,6 +88,8 @@ class SocketTransport(Transport):
         try:
             self._stream.connect(deadline)
             self._shake_hands(deadline)
+            if self._ended is not None:
+                raise self._ended
         except BaseException:
             self._stream.close()
             raise
@@ -224,8 +226,8 @@ class SocketTransport(Transport):
         if self._ended is not None or self._closing is not None:
             return
         if self._watch is None:
-            self._ended = ConnectionClosed("closed before it was started", clean=True)
-            self._stream.close()
+            self._ended = ConnectionClosed("the client was stopped while it connected", clean=True)
+            self._stream.give_up()
             return
         self._closing = "it is being closed"
         self._queue(self._close_frame())

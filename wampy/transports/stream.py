@@ -10,10 +10,11 @@ import errno
 import os
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 
 from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyError, WampyTimeOutError
-from wampy.interfaces import READ, WRITE, Backend, Socket
+from wampy.interfaces import READ, WRITE, Backend, Direction, Socket
 from wampy.transports.tls import TlsLayer, client_context
 from wampy.urls import RouterUrl
 
@@ -50,6 +51,7 @@ class Stream:
         self._family = FAMILIES[ipv]
         self._socket: Socket | None = None
         self._tls: TlsLayer | None = None
+        self._given_up = False
 
     @property
     def socket(self) -> Socket:
@@ -61,6 +63,13 @@ class Stream:
         """Close the socket, if there is one. Its watch must be closed already."""
         if self._socket is not None:
             self._socket.close()
+
+    def give_up(self) -> None:
+        """Make a `connect`, `read` or `write` that waits in another green thread raise."""
+        self._given_up = True
+        if self._socket is not None:
+            with suppress(OSError):  # it need not be connected yet
+                self._socket.shutdown(socket.SHUT_RDWR)  # which wakes whoever waits for it
 
     # With a deadline, while connecting.
 
@@ -86,21 +95,16 @@ class Stream:
             raise ConnectionError(f"cannot connect to {where}: host name {host!r}: {exc.strerror or exc}") from exc
         failures = []
         for family, kind, protocol, _, address in addresses:
-            sock = self._backend.socket(family, kind, protocol)
-            try:
-                error = sock.connect_ex(address)
-                if error == errno.EINPROGRESS:
-                    if not self._backend.wait(sock, WRITE, deadline):
-                        raise self._too_late("connection to")
-                    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if not error:
-                    # Small messages must not wait for each other's acknowledgement.
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._socket = sock
-                    return
-            finally:
-                if self._socket is not sock:
-                    sock.close()
+            self._socket = self._backend.socket(family, kind, protocol)
+            error = self._socket.connect_ex(address)
+            if error == errno.EINPROGRESS:
+                self._wait(WRITE, "connection to", deadline)
+                error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not error:
+                # Small messages must not wait for each other's acknowledgement.
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return
+            self._socket.close()
             failures.append(f"{address[0]} port {port}: {os.strerror(error)}")
         raise ConnectionError(
             f"cannot connect to {where}: {'; '.join(failures)}. Is a router running there?"
@@ -132,8 +136,7 @@ class Stream:
             try:
                 view = view[self.socket.send(view) :]
             except (BlockingIOError, InterruptedError):
-                if not self._backend.wait(self.socket, WRITE, deadline):
-                    raise self._too_late("handshake with") from None
+                self._wait(WRITE, "handshake with", deadline)
             except OSError as exc:
                 raise self._broken(exc) from exc
 
@@ -142,8 +145,7 @@ class Stream:
             try:
                 return self.socket.recv(READ_SIZE)
             except (BlockingIOError, InterruptedError):
-                if not self._backend.wait(self.socket, READ, deadline):
-                    raise self._too_late(what) from None
+                self._wait(READ, what, deadline)
             except OSError as exc:
                 raise self._broken(exc) from exc
 
@@ -169,6 +171,13 @@ class Stream:
             self._tls.encrypt(data)
             data = self._tls.take()
         self._write_all(data, deadline)
+
+    def _wait(self, direction: Direction, what: str, deadline: float | None) -> None:
+        in_time = self._backend.wait(self.socket, direction, deadline)
+        if self._given_up:
+            raise ConnectionClosed("the client was stopped while it connected", clean=True)
+        if not in_time:
+            raise self._too_late(what)
 
     def _too_late(self, what: str) -> WampyTimeOutError:
         return WampyTimeOutError(f"{what} {self.url.redacted}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -31,6 +32,10 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 # How long, in seconds, a refusal that has said its status may take to say the rest.
 REFUSAL_PATIENCE = 0.5
+
+SWITCHING_PROTOCOLS = 101
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_HEAD_SIZE = 65_536
 
 _LIKELY_CAUSES = {
     401: "the router wants HTTP authentication",
@@ -88,31 +93,28 @@ class WebSocket(SocketTransport):
         protocol.send_request(protocol.connect())
         self._stream.write(b"".join(protocol.data_to_send()), deadline)
         response: Response | None = None
-        head, refused = b"", False
+        head = b""
         while response is None and protocol.handshake_exc is None:
             try:
                 data = self._stream.read("answer to the WebSocket handshake from", deadline)
             except WampyTimeOutError:
                 # A refusal without a length never ends; what has come of it tells more than the clock does.
-                protocol.receive_eof()
-                if _status(protocol.handshake_exc) is None:
+                if _status(head) in (None, SWITCHING_PROTOCOLS):
                     raise
-                break
-            if not data:
+                data = b""
+            head = (head + data)[:_HEAD_SIZE]
+            if not data or not _may_be_http(head):
                 protocol.receive_eof()
                 break
             protocol.receive_data(data)
             # The events after the response are frames that came with it; they wait for start().
             if protocol.events and isinstance(protocol.events[0], Response):
                 response = cast(Response, protocol.events.pop(0))
-            elif not refused:
-                head += data
-                refused = b"\r\n\r\n" in head
-                if refused:
-                    patience = self._backend.monotonic() + REFUSAL_PATIENCE
-                    deadline = patience if deadline is None else min(deadline, patience)
+            elif b"\r\n\r\n" in head:
+                patience = self._backend.monotonic() + REFUSAL_PATIENCE
+                deadline = patience if deadline is None else min(deadline, patience)
         if response is None or protocol.handshake_exc is not None:
-            raise self._refused(protocol.handshake_exc)
+            raise self._refused(protocol.handshake_exc, head)
         chosen = protocol.subprotocol
         if chosen is None:
             raise HandshakeError(
@@ -123,15 +125,20 @@ class WebSocket(SocketTransport):
             )
         self.serializer = self._offered[chosen]
 
-    def _refused(self, error: Exception | None) -> HandshakeError:
+    def _refused(self, error: Exception | None, head: bytes) -> HandshakeError:
         where = self.url.redacted
-        status = _status(error)
-        if status is not None:
+        status = _status(head)
+        if status is not None and status != SWITCHING_PROTOCOLS:
             cause = _LIKELY_CAUSES.get(status, "is the URL that of a WAMP router?")
             headers = _headers(error.response) if isinstance(error, InvalidStatus) else {}
             return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
-        why = "it closed the connection" if error is None else str(error)
-        return HandshakeError(f"no WebSocket at {where}: {why}. Is it the port of a WAMP router?")
+        if not head:
+            why = "it closed the connection without an answer"
+        elif not _may_be_http(head):
+            why = f"it speaks no HTTP, it said {head[:40]!r}"
+        else:
+            why = str(error)
+        return HandshakeError(f"no WebSocket at {where}: {why}. Is it the port of a WAMP router?", status)
 
     # Frames.
 
@@ -229,15 +236,14 @@ def _split(resource: str) -> tuple[str, str]:
     return path, query
 
 
-def _status(error: BaseException | None) -> int | None:
-    """Find an HTTP status in why a handshake failed; an HTTP/1.0 answer hides it in the cause."""
-    if isinstance(error, InvalidStatus):
-        return error.response.status_code
-    text = str(error.__cause__ or "") if error is not None else ""
-    for word in text.split():
-        if word.isdigit() and len(word) == 3:
-            return int(word)
-    return None
+def _may_be_http(head: bytes) -> bool:
+    return head[:5] == b"HTTP/"[: len(head)]
+
+
+def _status(head: bytes) -> int | None:
+    """Read the HTTP status, also of an answer that is not whole or of HTTP/1.0, which the core refuses."""
+    found = _STATUS_LINE.match(head)
+    return int(found[1]) if found else None
 
 
 def _headers(response: Any) -> Mapping[str, str]:
