@@ -48,7 +48,7 @@ class Proxies:
         return RpcProxy(self.call, self._call_async)
 
     def publish(
-        self, *args: Any, topic: str | None = None, options: Mapping[str, Any] | None = None, **kwargs: Any
+        self, /, *args: Any, topic: str | None = None, options: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> int | None:
         """Publish an event with a keyword payload.
 

@@ -1,0 +1,74 @@
+# Everything here sets itself up: a machine with Python 3.11 (or newer), its venv module and make is enough.
+#
+# Two virtual environments, because Crossbar needs an idna of 2017 and a websockets older than the newest: beside
+# current tools pip may choose a Crossbar of years ago to make ends meet. WAMPY_CROSSBAR tells wampy where it is;
+# set it yourself to use a Crossbar that you have, and .venv-crossbar is not made.
+
+PYTHON ?= python3
+VENV := .venv
+ROUTER_VENV := .venv-crossbar
+PY := $(VENV)/bin/python
+PIP_INSTALL := -m pip --disable-pip-version-check -qq install --upgrade --upgrade-strategy eager
+
+READY := $(VENV)/.ready
+ifdef WAMPY_CROSSBAR
+ROUTER_READY :=
+else
+WAMPY_CROSSBAR := $(CURDIR)/$(ROUTER_VENV)/bin/crossbar
+ROUTER_READY := $(ROUTER_VENV)/.ready
+endif
+export WAMPY_CROSSBAR
+
+# One line instead of a traceback when this Python will not do.
+need_python = $(if $(strip $(python_problem)),$(error $(python_problem)))
+python_problem = $(shell sh .ci/python-problem '$(PYTHON)')
+# A folder left half made by an interruption is made again.
+make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear $(1)
+
+.PHONY: help demo test check lint types docs tox clean
+
+help:
+	@echo 'make demo    see wampy at work on a real router'
+	@echo 'make test    run all tests (make test ARGS="-k name" passes arguments to pytest)'
+	@echo 'make check   ruff, mypy and the documentation, warnings are errors'
+	@echo 'make docs    build the documentation into docs/_build/html'
+	@echo 'make tox     the tests on every supported Python that is found here, and the checks'
+	@echo 'make clean   remove everything that these commands made'
+	@echo 'PYTHON=...   use another Python than python3 (for the first set-up, or after make clean)'
+
+demo: $(READY) $(ROUTER_READY)
+	@$(PY) -m wampy demo
+
+test: $(READY) $(ROUTER_READY)
+	@$(PY) -m pytest $(ARGS)
+
+check: lint types docs
+
+lint: $(READY)
+	@$(PY) -m ruff check .
+
+types: $(READY)
+	@$(PY) -m mypy
+
+docs: $(READY)
+	@$(PY) -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+tox: $(READY) $(ROUTER_READY)
+	@sh .ci/tox $(PY) $(ARGS)
+
+clean:
+	rm -rf $(VENV) $(ROUTER_VENV) .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(READY): setup.cfg setup.py pyproject.toml
+	$(need_python)
+	@echo 'Setting up $(VENV): wampy and the tools (only the first time, about a minute) ...'
+	@$(call make_venv,$(VENV))
+	@$(PY) $(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+$(ROUTER_READY): setup.cfg
+	$(need_python)
+	@echo 'Setting up $(ROUTER_VENV): the Crossbar router (only the first time, about a minute) ...'
+	@$(call make_venv,$(ROUTER_VENV))
+	@$(ROUTER_VENV)/bin/python $(PIP_INSTALL) 'crossbar>=26.10'
+	@touch $@
