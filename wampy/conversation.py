@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from wampy.config.options import Options, check_seconds
-from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT, RUNTIME_ERROR
+from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT
 from wampy.deadlines import Deadlines
 from wampy.errors import (
     AbortError,
@@ -238,12 +238,15 @@ class Conversation:
                 self._violated(exc)
                 return
             try:
-                self.handler.handle_message(message)
+                self._deliver(message)
             except WampProtocolError as exc:
                 self._violated(exc)
             except Exception as exc:
                 logger.exception("handling %s failed", message.name.upper())
                 self._settle_anyway(message, exc)
+
+    def _deliver(self, message: Message) -> None:
+        self.handler.handle_message(message)
 
     def _violated(self, error: WampyError) -> None:
         logger.error("session %s: %s", self.id, error)
@@ -258,9 +261,6 @@ class Conversation:
             pending = self.pending.pop(*message.reply_key)
             if pending is not None:
                 pending.fail(error)
-        elif message.name == "invocation":
-            uri = RUNTIME_ERROR
-            self._outbox.emit(Error(message.WAMP_CODE, message.request_id, {}, uri, [str(error)]))  # type: ignore[attr-defined]
         elif message.name == "abort":
             self.finish(AbortError(message.reason, message.details))  # type: ignore[attr-defined]
         elif message.name in ("welcome", "challenge", "goodbye"):
@@ -325,11 +325,15 @@ class Conversation:
         """
         if not self._transport.in_reader:
             self._wait_for_room(self.options.send_timeout)
-        self._outbox.emit(message)
+        self.answer(message)
 
     def answer(self, message: Message) -> None:
         """Send an answer that never waits for room; otherwise as `send_message`."""
         self._outbox.emit(message)
+        self._sent(message)
+
+    def _sent(self, message: Message) -> None:
+        """Note what was sent; for children."""
 
     def _wait_for_room(self, seconds: float | None) -> None:
         if self._home is None or self.reason is not None:

@@ -193,6 +193,24 @@ class Backend(ABC):
         """Park a reader on a socket; `on_readable` neither blocks nor raises."""
 
     @abstractmethod
+    def on_signals(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        """Call a function soon after a signal that has a handler in Python, also while everybody waits.
+
+        The handler is whatever ``signal.signal`` was given; it has run before. It interrupts any code and must
+        not touch green threads, so that a signal would change nothing until the next event without this. The
+        signals of a forked child are heard here too: let the handler note that it has run.
+
+        Args:
+            callback: Called with the signal's number, once for each, where it may neither block nor raise.
+
+        Returns:
+            What ends that.
+
+        Raises:
+            ValueError: The caller is not in the process's main OS thread, the only one that hears of signals.
+        """
+
+    @abstractmethod
     def mutex(self) -> AbstractContextManager[Any]:
         """What guards the section of a send that neither waits nor switches."""
 

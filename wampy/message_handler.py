@@ -235,7 +235,7 @@ class MessageHandler:
             refuse=lambda: self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation"),
         )
         if job is not None:
-            self.session.invocations[message_obj.request_id] = job
+            session.invocations[message_obj.request_id] = job
 
     def handle_interrupt(self, message_obj: Interrupt) -> None:
         """The caller has cancelled: kill the worker, if it is still at that invocation."""
@@ -256,27 +256,35 @@ class MessageHandler:
         if message_obj.request_id not in self.session.invocations:
             return
         session = self.session
-        result, exc = None, None
+        result: Any = None
+        exc: BaseException | None = None
         try:
             function = registration.function_of(self.client)
             kwargs = dict(message_obj.kwargs)
             if registration.details_arg is not None:
                 kwargs[registration.details_arg] = dict(message_obj.details)
             result = function(*positional(message_obj.args), **kwargs)
-        except Exception as error:
+        except session.backend.kill_error:
+            exc = RemoteError(CANCELED, "the invocation was interrupted")
+        except KeyboardInterrupt:
+            self._refuse(message_obj, CANCELED, "the callee's program was interrupted")
+            raise  # the main program's
+        except BaseException as error:  # sys.exit() in a callee must not leave its caller waiting either
             exc = error
             if not isinstance(error, RemoteError):
                 logger.exception("%s failed", registration.procedure)
-        except session.backend.kill_error:
-            exc = RemoteError(CANCELED, "the invocation was interrupted")
         finally:
-            self.session.invocations.pop(message_obj.request_id, None)
+            session.invocations.pop(message_obj.request_id, None)
         try:
             self.process_result(message_obj, result, exc)
         except ConnectionClosed:
             logger.debug("the answer of %s came after the session's end", registration.procedure)
+        except Exception:
+            logger.exception("the answer of %s could not be sent", registration.procedure)
+            if message_obj.request_id in session.unanswered:
+                self._refuse(message_obj, RUNTIME_ERROR, "the callee's answer could not be sent")
 
-    def process_result(self, message_obj: Invocation, result: Any, exc: Exception | None = None) -> None:
+    def process_result(self, message_obj: Invocation, result: Any, exc: BaseException | None = None) -> None:
         """Answer an invocation, in its worker: one YIELD, or one ERROR and nothing after it.
 
         Args:
@@ -293,7 +301,7 @@ class MessageHandler:
                 exc = error
         self._send_error(message_obj.request_id, exc)
 
-    def _send_error(self, request_id: int, exc: Exception) -> None:
+    def _send_error(self, request_id: int, exc: BaseException) -> None:
         code = Invocation.WAMP_CODE
         if isinstance(exc, RemoteError):
             try:
@@ -328,8 +336,9 @@ def _revoked(details: Any, key: str) -> int:
     return role_id
 
 
-def _text_of(exc: Exception) -> str:
+def _text_of(exc: BaseException) -> str:
     try:
-        return str(exc)
+        # A lone surrogate, as in a file name that is not UTF-8, cannot travel.
+        return str(exc).encode("utf-8", "backslashreplace").decode()
     except Exception as broken:
         return f"{type(exc).__name__}, whose text could not be made ({type(broken).__name__})"

@@ -9,10 +9,21 @@ from typing import Any
 
 from wampy.auth import for_method
 from wampy.config import settings
-from wampy.constants import CANCELED, SECRET_VARIABLE
+from wampy.constants import CANCELED, RUNTIME_ERROR, SECRET_VARIABLE
 from wampy.conversation import DEFAULT, Conversation, Timeout
 from wampy.errors import RemoteError, WampyError
-from wampy.messages import Call, Publish, Register, Subscribe, Unregister, Unsubscribe, positional
+from wampy.messages import (
+    Call,
+    Error,
+    Invocation,
+    Message,
+    Publish,
+    Register,
+    Subscribe,
+    Unregister,
+    Unsubscribe,
+    positional,
+)
 from wampy.protocol.pending import PendingRequest
 from wampy.roles.caller import PendingCall, unwrap
 from wampy.roles.handles import Registration, Role, Subscription
@@ -33,7 +44,8 @@ class Session(Conversation):
         registration_map: Registration id to `Registration`.
         subscription_map: Subscription id to the `Subscription` handles that share it.
         removed: Ids of those that are gone; a delivery for one of them is late, not wrong.
-        invocations: Request id to the job that answers it.
+        invocations: Request id to the job that works on it.
+        unanswered: Request ids of invocations that neither YIELD nor ERROR has answered.
 
     Args:
         *args: As for `Conversation`.
@@ -45,6 +57,25 @@ class Session(Conversation):
         self.subscription_map: dict[int, list[Subscription]] = {}
         self.removed: deque[int] = deque(maxlen=REMEMBERED)
         self.invocations: dict[int, Job] = {}
+        self.unanswered: set[int] = set()
+
+    def _deliver(self, message: Message) -> None:
+        if message.name == "invocation":
+            self.unanswered.add(message.request_id)  # type: ignore[attr-defined]
+        super()._deliver(message)
+
+    def _settle_anyway(self, message: Message, exc: Exception) -> None:
+        if message.name != "invocation":
+            super()._settle_anyway(message, exc)
+            return
+        request_id: int = message.request_id  # type: ignore[attr-defined]
+        if request_id in self.unanswered and request_id not in self.invocations:
+            text = f"the handler of INVOCATION raised {type(exc).__name__}: {exc}"
+            self.answer(Error(Invocation.WAMP_CODE, request_id, {}, RUNTIME_ERROR, [text]))
+
+    def _sent(self, message: Message) -> None:
+        if message.name == "yield" or (message.name == "error" and message.request_type == Invocation.WAMP_CODE):  # type: ignore[attr-defined]
+            self.unanswered.discard(message.request_id)  # type: ignore[attr-defined]
 
     def _on_lost(self, error: Exception) -> None:
         for registration in self.registration_map.values():

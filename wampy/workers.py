@@ -87,16 +87,17 @@ class Workers:
         self._running = 0
         self._closed = False
 
-    def submit(self, job: Job) -> bool:
+    def submit(self, job: Job, limited: bool = True) -> bool:
         """Queue a job and start what may be started. Never blocks.
 
         Args:
             job: What to run.
+            limited: Whether the length of the queue counts; not for a mailbox, which has a limit of its own.
 
         Returns:
             False when the queue is full or the session over; the job has not been taken.
         """
-        if self._closed or len(self._jobs) >= self.max_queue:
+        if self._closed or (limited and len(self._jobs) >= self.max_queue):
             return False
         self._jobs.append(job)
         self._dispatch()
@@ -167,7 +168,9 @@ class Workers:
         _current.set(worker)
         try:
             job.function(*job.args)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit, self._backend.kill_error):
+            raise
+        except BaseException:  # green-thread libraries have timeouts that are no Exception
             logger.exception("a job failed in a worker")
 
     def lend(self) -> None:
@@ -221,7 +224,7 @@ class Mailbox:
             return False
         self._items.append(item)
         if not self._queued:
-            self._queued = self._workers.submit(Job(self._run_one))
+            self._queued = self._workers.submit(Job(self._run_one), limited=False)
             if not self._queued:
                 self._items.pop()
                 return False
@@ -231,4 +234,4 @@ class Mailbox:
         try:
             self._deliver(*self._items.popleft())
         finally:
-            self._queued = bool(self._items) and self._workers.submit(Job(self._run_one))
+            self._queued = bool(self._items) and self._workers.submit(Job(self._run_one), limited=False)

@@ -8,6 +8,7 @@ own green thread, the reader.
 from __future__ import annotations
 
 import os
+import signal
 import socket as stdlib_socket
 import traceback
 import warnings
@@ -158,13 +159,15 @@ class _Watch(Watch):
                 self._parked = False
                 if not self._closed:
                     self._on_readable()
-        except Exception:
-            traceback.print_exc()  # on_readable does not raise; if it ever does, say so and go on
-            self._restart()
-        except BaseException:
-            # KeyboardInterrupt is the main program's; the socket needs a reader for the goodbye all the same.
+        except (KeyboardInterrupt, SystemExit):
+            # They are the main program's; the socket needs a reader for the goodbye all the same.
             self._restart()
             raise
+        except BaseException:
+            # on_readable does not raise; if it ever does (an eventlet.Timeout in a hook), say so and go on. The
+            # hub must not see it: it would drop the descriptor.
+            traceback.print_exc()
+            self._restart()
 
     def _restart(self) -> None:
         self._parked = False
@@ -266,6 +269,37 @@ class EventletBackend(Backend):
     def watch(self, sock: Socket, on_readable: Callable[[], None]) -> Watch:
         return _Watch(sock, on_readable)
 
+    def on_signals(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        hub = _get_hub()
+        # Python writes each signal's number into one end as it comes, which wakes a hub that polls the other.
+        ours, theirs = _socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        try:
+            before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        except ValueError:
+            ours.close()
+            theirs.close()
+            raise
+
+        def arrived(_fileno: int) -> None:
+            try:
+                signums = ours.recv(4096)
+            except OSError:
+                return  # ended in this very batch
+            for signum in signums:
+                callback(signum)
+
+        listener = hub.add(hub.READ, ours.fileno(), arrived, lambda _error: None, lambda: None)
+
+        def restore() -> None:
+            signal.set_wakeup_fd(before)
+            hub.remove(listener)
+            ours.close()
+            theirs.close()
+
+        return restore
+
     def mutex(self) -> AbstractContextManager[Any]:
         return nullcontext()  # green threads switch only where they wait
 
@@ -299,6 +333,8 @@ class EventletBackend(Backend):
             return numeric
         except stdlib_socket.gaierror:
             pass  # a name: ask the system
+        except UnicodeError as exc:
+            raise stdlib_socket.gaierror(stdlib_socket.EAI_NONAME, f"not a host name ({exc})") from exc
         ours, theirs = _socket.socketpair()
         outcome: list[Any] = []
 

@@ -136,11 +136,11 @@ class RpcProxy:
             raise AttributeError(name)
         return RpcProxy(self._call, self._call_async, f"{self._name}.{name}" if self._name else name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the procedure and wait for its result; see `Client.call`."""
         return self._call(self._procedure(), *args, **kwargs)
 
-    def call_async(self, *args: Any, **kwargs: Any) -> PendingCall:
+    def call_async(self, /, *args: Any, **kwargs: Any) -> PendingCall:
         """Call the procedure without waiting.
 
         Returns:
