@@ -50,6 +50,7 @@ class Keeper:
         self.options = options
         self.backend = get_backend()
         self.running = False
+        self._starts = 0
         self._handler = handler
         self._run_hook = run_hook
         self._hooks: deque[tuple[str, Any]] = deque()
@@ -57,7 +58,6 @@ class Keeper:
         self._last: Session | None = None
         self._announced: Session | None = None
         self._stopped = self.backend.slot()
-        self._stopping = False
         self._next(self.urls[0])
 
     def _next(self, url: str) -> None:
@@ -75,6 +75,7 @@ class Keeper:
         if self.running:
             raise WampyError("the client is started already; stop() it first, or make a second client")
         self.running = True
+        self._starts += 1
         self._stopped = self.backend.slot()
         try:
             self._join_any()
@@ -100,12 +101,14 @@ class Keeper:
 
     def stop(self) -> None:
         """Leave, and free everything; waits, except in the reader. Any state, any number of times."""
+        start = self._starts
         self.session.stop()
         if self._last is not None:
             self._last.stop()  # workers that were busy when it was lost
         if self._hook_task is not None and not self._hook_task.is_current:
             self._hook_task.join(self.options.close_timeout)
-        self._set_stopped()
+        if self._starts == start:  # a hook may have started the client again
+            self._set_stopped()
 
     @property
     def last_reason(self) -> Exception | None:
