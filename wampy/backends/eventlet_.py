@@ -41,7 +41,8 @@ class _Slot(Slot):
     __slots__ = ("_done", "_hub", "_value", "_waiters")
 
     def __init__(self) -> None:
-        self._hub = _get_hub()
+        # Not before somebody waits: asking for the hub makes one, with a descriptor, and constructors shall not.
+        self._hub: Any = None
         self._done = False
         self._value: Any = None
         self._waiters: list[Any] = []
@@ -75,13 +76,14 @@ class _Slot(Slot):
         if timeout is not None and timeout <= 0:
             return False
         waiter = _getcurrent()
-        end = None if timeout is None else self._hub.clock() + timeout
-        timer = None if timeout is None else self._hub.schedule_call_global(timeout, self._wake, waiter)
+        hub = self._hub = _get_hub()
+        end = None if timeout is None else hub.clock() + timeout
+        timer = None if timeout is None else hub.schedule_call_global(timeout, self._wake, waiter)
         self._waiters.append(waiter)
         try:
             # A loop, because somebody else's forgotten timer may switch here as well.
-            while not self._done and (end is None or self._hub.clock() < end):
-                self._hub.switch()
+            while not self._done and (end is None or hub.clock() < end):
+                hub.switch()
         finally:
             self._waiters.remove(waiter)
             if timer is not None:

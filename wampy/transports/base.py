@@ -8,6 +8,7 @@ of them ever meet half-way. Nothing here blocks but `connect` and `wait_for_room
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 from abc import abstractmethod
 from collections.abc import Callable
@@ -58,6 +59,7 @@ class SocketTransport(Transport):
         self._room_waiters: list[Slot] = []
         self._closing: str | None = None
         self._close_timer: Timer | None = None
+        self._close_at = math.inf
         self._ended: Exception | None = None
         self._on_payloads: Callable[[list[Payload]], None] | None = None
         self._on_lost: Callable[[Exception], None] | None = None
@@ -223,23 +225,26 @@ class SocketTransport(Transport):
     # The end.
 
     def close(self, timeout: float | None) -> None:
-        if self._ended is not None or self._closing is not None:
+        if self._ended is not None:
             return
         if self._watch is None:
             self._ended = ConnectionClosed("the client was stopped while it connected", clean=True)
             self._stream.give_up()
             return
-        self._closing = "it is being closed"
-        self._queue(self._close_frame())
-        self._release_room_waiters()
-        if not self._corked:
-            self._write_out()
-        if timeout is not None:
+        if self._closing is None:
+            self._closing = "it is being closed"
+            self._queue(self._close_frame())
+            self._release_room_waiters()
+            if not self._corked:
+                self._write_out()
+        close_at = math.inf if timeout is None else self._backend.monotonic() + max(timeout, 0.0)
+        if close_at < self._close_at:  # whoever has the least patience counts
+            if self._close_timer is not None:
+                self._close_timer.cancel()
+            self._close_at = close_at
             late = ConnectionClosed("the router did not answer the close handshake in time")
             # Spawned, because the hub itself must not run what logs.
-            self._close_timer = self._backend.call_later(
-                max(timeout, 0.0), self._backend.spawn, self._lose, late
-            )
+            self._close_timer = self._backend.call_later(max(timeout or 0.0, 0.0), self._backend.spawn, self._lose, late)
 
     def _lose(self, error: Exception) -> None:
         if self._ended is not None:

@@ -143,6 +143,8 @@ class WebSocket(SocketTransport):
     # Frames.
 
     def _frame(self, payload: bytes) -> list[bytes]:
+        if self._protocol.state is not OPEN:  # its close frame came in this very turn
+            raise ConnectionClosed("the router is closing the WebSocket")
         if self.serializer.binary:
             self._protocol.send_binary(payload)
         else:
