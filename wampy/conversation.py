@@ -157,7 +157,7 @@ class Conversation:
             if isinstance(exc, WampyTimeOutError):
                 exc.seconds = seconds
             self._joined.set()
-            self.finish(exc if isinstance(exc, Exception) else ConnectionClosed("given up"), at_once=True)
+            self.finish(exc if isinstance(exc, Exception) else ConnectionClosed("given up"), within=0.0)
             if self._connected and isinstance(exc, Exception):
                 self._ended.wait(DEFAULT_CLOSE_TIMEOUT)
             raise
@@ -167,13 +167,13 @@ class Conversation:
         self.id, self.details = session_id, details
         self._joined.set()
 
-    def finish(self, error: Exception, *, abort: Abort | None = None, at_once: bool = False) -> None:
+    def finish(self, error: Exception, *, abort: Abort | None = None, within: Timeout = DEFAULT) -> None:
         """End the session: settle everything that waits, then close the transport. Never blocks.
 
         Args:
             error: What the waiters raise.
             abort: What to tell the router first.
-            at_once: Whether to skip the close handshake.
+            within: Seconds that the close handshake may take, 0 to skip it; left out, ``close_timeout``.
         """
         if self.reason is None:
             self.reason = error
@@ -189,7 +189,7 @@ class Conversation:
             self._joined.set()
             self._goodbye.set()
             self.workers.close(kill=False)
-        self._transport.close(0.0 if at_once else self.options.close_timeout)
+        self._transport.close(self.options.close_timeout if isinstance(within, _Default) else within)
 
     def stop(self) -> None:
         """Leave the realm and free everything; waits, except in the reader. Any state, any number of times."""
@@ -208,7 +208,7 @@ class Conversation:
                 logger.debug("the GOODBYE could not be sent", exc_info=True)
         if self._machine.state is State.CLOSING:
             self._goodbye.wait(self._remaining(deadline))
-        self.finish(ConnectionClosed("the client was stopped", clean=True))
+        self.finish(_stopped(), within=self._remaining(deadline))
         killed = self.workers.close(kill=True)
         # The transport has a timer of its own; this one only guards against a reader that a hook blocks.
         self._ended.wait(None if deadline is None else (self._remaining(deadline) or 0.0) + 1.0)
@@ -220,7 +220,8 @@ class Conversation:
         self._goodbye.set()
 
     def _on_lost(self, error: Exception) -> None:
-        self.finish(error)
+        # Some routers answer our GOODBYE by closing, without a word.
+        self.finish(_stopped() if self._machine.state is State.CLOSING else error)
         assert self.reason is not None
         self._on_end(self, self.reason)
         self._ended.set()
@@ -431,3 +432,7 @@ class Conversation:
         """
         announced = self.details.get("roles", {}).get(role)
         return bool(isinstance(announced, dict) and (announced.get("features") or {}).get(feature))
+
+
+def _stopped() -> ConnectionClosed:
+    return ConnectionClosed("the client was stopped", clean=True)

@@ -7,6 +7,7 @@ that blocks goes to ``self.session.spawn_worker(function, …)``. The user's own
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wampy.constants import CANCELED, GOODBYE_AND_OUT, NO_SUCH_REGISTRATION, RUNTIME_ERROR, UNAVAILABLE
@@ -113,7 +114,8 @@ class MessageHandler:
         if not session.dismissed:
             session.left()
             return
-        session.answer(Goodbye({}, GOODBYE_AND_OUT))
+        with suppress(ConnectionClosed):  # its close frame came in the same piece
+            session.answer(Goodbye({}, GOODBYE_AND_OUT))
         session.finish(SessionClosed(message_obj.reason, str(message_obj.details.get("message") or "")))
 
     # Replies.

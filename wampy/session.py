@@ -144,6 +144,7 @@ class Session(Conversation):
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: The session ended before the answer.
         """
+        self._check_may_block()
         return self.call_async(procedure, args, kwargs, options, timeout).result()
 
     def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
@@ -155,6 +156,7 @@ class Session(Conversation):
         """Cancel a call; for `PendingCall`."""
         if mode not in CANCEL_MODES:
             raise ValueError(f"mode is one of {', '.join(CANCEL_MODES)}, not {mode!r}")
+        self.backend.check_caller(self._home)
         if pending.slot.done:
             return
         if mode != "kill" or not self.router_has("dealer", "call_canceling"):

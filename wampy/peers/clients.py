@@ -160,7 +160,8 @@ class Client(Proxies):
             ConnectionError: The router cannot be reached, or is none.
             AbortError: The router refused the session.
             RemoteError: The router refused a role, for example `ProcedureAlreadyExists`.
-            WampyTimeOutError: It took longer than ``open_timeout``.
+            WampyTimeOutError: Joining took longer than ``open_timeout``, or the router's word on a role longer
+                than ``call_timeout``.
             WampyError: The client is started already.
         """
         self._keeper.start(self._register_roles)

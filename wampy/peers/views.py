@@ -36,7 +36,7 @@ class Proxies:
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: There is no session, or it ended before the answer.
         """
-        return self._call_async(procedure, *args, **kwargs).result()
+        return self._live_session().call(procedure, args, kwargs, self._message_options, self._timeout)
 
     def _call_async(self, procedure: str, /, *args: Any, **kwargs: Any) -> PendingCall:
         session = self._live_session()

@@ -244,7 +244,8 @@ class SocketTransport(Transport):
             self._close_at = close_at
             late = ConnectionClosed("the router did not answer the close handshake in time")
             # Spawned, because the hub itself must not run what logs.
-            self._close_timer = self._backend.call_later(max(timeout or 0.0, 0.0), self._backend.spawn, self._lose, late)
+            delay = max(timeout or 0.0, 0.0)
+            self._close_timer = self._backend.call_later(delay, self._backend.spawn, self._lose, late)
 
     def _lose(self, error: Exception) -> None:
         if self._ended is not None:

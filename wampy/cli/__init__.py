@@ -1,0 +1,1 @@
+"""The command line: `main` reads it, and each command is a module of its own."""

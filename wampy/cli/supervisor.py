@@ -1,0 +1,191 @@
+"""Keep clients running until there is a reason to stop, and stop them."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final, Self
+
+from wampy.backends import get_backend
+from wampy.cli.console import complain, one_line, say
+from wampy.cli.loading import describe
+from wampy.errors import ConnectionClosed, SessionClosed, WampyError
+from wampy.peers.clients import Client
+from wampy.urls import parse_url
+
+__all__ = ["Signals", "Supervisor"]
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+# Seconds in which a second signal is still the first one: some parents pass on what a terminal has sent too.
+SAME_SIGNAL: Final = 0.3
+
+STANDARD_ERROR: Final = 2
+
+
+class Signals:
+    """Note SIGINT and SIGTERM; a second one ends the process at once, whatever it is stuck in.
+
+    Attributes:
+        first: The first signal's number, ``None`` before it came.
+    """
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._since = 0.0
+        self._owner = os.getpid()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {signum: signal.signal(signum, self._arrived) for signum in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum in SIGNALS:
+            self._restore(signum)
+
+    def _restore(self, signum: int) -> None:
+        before = self._before[signum]
+        signal.signal(signum, signal.SIG_DFL if before is None else before)
+
+    def _arrived(self, signum: int, _frame: FrameType | None) -> None:
+        # This interrupts any code: no locks, no buffers, no green threads.
+        if os.getpid() != self._owner:
+            # A forked child of the user's code, which must end as it would without us.
+            self._restore(signum)
+            os.kill(os.getpid(), signum)
+        elif self.first is None:
+            self.first, self._since = signum, time.monotonic()
+            _write(f"wampy run: {signal.Signals(signum).name}, stopping; once more ends it at once\n")
+        elif time.monotonic() - self._since > SAME_SIGNAL:
+            _write("wampy run: ended without saying goodbye\n")
+            os._exit(128 + signum)
+
+
+def _write(text: str) -> None:
+    # Not os.write, which in a patched program waits in the hub, where this may be called.
+    with suppress(OSError), io.FileIO(STANDARD_ERROR, "w", closefd=False) as stream:
+        stream.write(text.encode())
+
+
+class Supervisor:
+    """Start clients, wait for a reason to stop, and stop them.
+
+    Who runs where: `run` waits in the main program. Starting and stopping, which block, have green threads of
+    their own, and so has waiting for the end of each client.
+
+    Args:
+        clients: What to run, not started.
+    """
+
+    def __init__(self, clients: Sequence[Client]) -> None:
+        self._backend = get_backend()
+        self._clients = list(clients)
+        self._begun: list[Client] = []
+        self._ended = 0
+        self._failed_to_stop = False
+        # Filled with the exit code when there is a reason to stop.
+        self._ending = self._backend.slot()
+
+    def run(self) -> int:
+        """Run the clients until a signal comes, or they end. For the main thread.
+
+        Returns:
+            0 when they were stopped, 1 when a connection was lost, 2 when one could not be started.
+        """
+        with Signals() as signals:
+
+            def look(_signum: int) -> None:
+                if signals.first is not None:
+                    self._ending.set(0)
+
+            restore = self._backend.on_signals(look)
+            try:
+                if signals.first is not None:
+                    return 0
+                return self._run()
+            finally:
+                restore()
+
+    def _run(self) -> int:
+        starting = self._backend.spawn(self._start_all)
+        try:
+            self._ending.wait()
+        finally:
+            starting.throw(self._backend.kill_error())
+            starting.join()
+            stopping = [self._backend.spawn(self._stop, client) for client in reversed(self._begun)]
+            for task in stopping:
+                task.join()
+        code: int = self._ending.value
+        return code or int(self._failed_to_stop)
+
+    # In green threads.
+
+    def _start_all(self) -> None:
+        for client in self._clients:
+            if self._ending.done:
+                return
+            # Before, because a start() of the user's may fail or exit when the client has joined.
+            self._begun.append(client)
+            try:
+                client.start()
+            except Exception as error:
+                text = describe(error)
+                where = "" if _redacted(client.url) in text else f" at {_where(client)}"
+                self._fail(2, f"{client.name} cannot be started{where}: {text}")
+                return
+            with suppress(OSError):  # nobody reads our output; that is no reason to stop
+                say(_announcement(client))
+            self._backend.spawn(self._wait_for, client)
+
+    def _wait_for(self, client: Client) -> None:
+        client.wait()
+        reason = client._keeper.last_reason
+        clean = (
+            isinstance(reason, ConnectionClosed) and reason.clean and not isinstance(reason, SessionClosed)
+        )
+        if reason is not None and not clean:
+            self._fail(1, f"{client.name} has lost {_where(client)}: {describe(reason)}")
+            return
+        self._ended += 1
+        if self._ended == len(self._clients):  # by methods of their own
+            self._ending.set(0)
+
+    def _stop(self, client: Client) -> None:
+        try:
+            client.stop()
+        except Exception as error:
+            self._failed_to_stop = True
+            complain("run", f"{client.name} failed to stop: {describe(error)}")
+
+    def _fail(self, code: int, text: str) -> None:
+        # Only the first reason is told: when a router ends, all its clients lose it.
+        if self._ending.set(code):
+            complain("run", one_line(text))
+
+
+def _announcement(client: Client) -> str:
+    procedures, topics = len(client.registration_map), len(client.subscription_map)
+    serves = f"{_count(procedures, 'procedure')}, {_count(topics, 'subscription')}"
+    return f"{client.name} is running at {_where(client)} ({serves}). Ctrl-C stops it."
+
+
+def _where(client: Client) -> str:
+    return f"{_redacted(client.url)} in realm {client.realm!r}"
+
+
+def _redacted(url: str) -> str:
+    try:
+        return parse_url(url).redacted
+    except WampyError:
+        return url
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
