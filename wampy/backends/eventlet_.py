@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from time import monotonic
 from typing import Any
 
 with warnings.catch_warnings():
@@ -61,8 +62,14 @@ class _Slot(Slot):
         self._done = True
         self._value = value
         for waiter in self._waiters:
-            self._hub.schedule_call_global(0, self._wake, waiter)
+            # The main program last, when what the others wrote has gone out: it is the one that may go on to
+            # block natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
+            wake = self._wake if waiter.parent is not None else self._wake_later
+            self._hub.schedule_call_global(0, wake, waiter)
         return True
+
+    def _wake_later(self, waiter: Any) -> None:
+        self._hub.schedule_call_global(0, self._wake, waiter)
 
     def _wake(self, waiter: Any) -> None:
         # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
@@ -249,8 +256,7 @@ class EventletBackend(Backend):
         eventlet.sleep(seconds)
 
     def monotonic(self) -> float:
-        clock: float = _get_hub().clock()
-        return clock
+        return monotonic()  # the clock of eventlet's hubs
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
         sock: Socket = _socket.socket(family, kind, protocol)

@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 # Above this many unsent bytes a sender waits. One message more always fits, whatever its size.
 HIGH_WATER = 262_144
 
+# How long after a reader's turn writing stays corked at most: whoever runs on without waiting, as a callee that
+# computes and publishes how far it is, shall not hold back what it says.
+CORK_SECONDS = 0.02
+
 
 class SocketTransport(Transport):
     """A byte stream with a framing on top, which the children add.
@@ -54,7 +58,8 @@ class SocketTransport(Transport):
         self._queued: list[bytes] = []
         self._queued_size = 0
         self._wire = memoryview(b"")
-        self._corked = False
+        # 0.0: not corked; infinity: in a reader's turn.
+        self._corked_until = 0.0
         self._write_error: OSError | None = None
         self._room_waiters: list[Slot] = []
         self._closing: str | None = None
@@ -117,7 +122,8 @@ class SocketTransport(Transport):
     def _on_readable(self) -> None:
         if self._ended is not None:
             return
-        self._corked = True
+        self._corked_until = math.inf
+        payloads: list[Payload] = []
         lost: Exception | None = None
         try:
             data = self._stream.receive()
@@ -133,8 +139,12 @@ class SocketTransport(Transport):
             logger.exception("the reader of %s failed", self.url.redacted)
             lost = exc
         finally:
-            # Not at once: what this turn woke up runs first, and its writes go out in the same piece.
-            self._backend.call_later(0, self._uncork)
+            if len(payloads) > 1:
+                # Those whom this turn woke up run first, and what they write goes out in one piece.
+                self._corked_until = self._backend.monotonic() + CORK_SECONDS
+                self._backend.call_later(0, self._uncork)
+            else:
+                self._uncork()
         if lost is not None:
             self._lose(lost)
 
@@ -158,7 +168,9 @@ class SocketTransport(Transport):
     def send(self, payload: bytes) -> None:
         self._check_open()
         self._queue(self._frame(payload))
-        if not self._corked and not self._wire:
+        if self._corked_until and self._backend.monotonic() < self._corked_until:
+            return
+        if not self._wire:
             self._write_out()
 
     def _open(self) -> bool:
@@ -174,7 +186,7 @@ class SocketTransport(Transport):
             self._queued_size += len(piece)
 
     def _uncork(self) -> None:
-        self._corked = False
+        self._corked_until = 0.0
         self._write_out()
 
     def _write_out(self) -> None:
@@ -235,7 +247,7 @@ class SocketTransport(Transport):
             self._closing = "it is being closed"
             self._queue(self._close_frame())
             self._release_room_waiters()
-            if not self._corked:
+            if self._corked_until != math.inf:
                 self._write_out()
         close_at = math.inf if timeout is None else self._backend.monotonic() + max(timeout, 0.0)
         if close_at < self._close_at:  # whoever has the least patience counts
