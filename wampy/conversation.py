@@ -22,6 +22,7 @@ from wampy.errors import (
     WampProtocolError,
     WampyError,
     WampyTimeOutError,
+    text_of,
 )
 from wampy.interfaces import Backend, Payload, Transport
 from wampy.messages import (
@@ -130,6 +131,11 @@ class Conversation:
     def dismissed(self) -> bool:
         """Whether the router's GOODBYE came unasked and waits for our answer."""
         return self._machine.state is State.DISMISSED
+
+    @property
+    def in_reader(self) -> bool:
+        """Whether the caller runs in the green thread that reads this session's messages."""
+        return self._transport.in_reader
 
     # Its beginning and its end.
 
@@ -256,7 +262,7 @@ class Conversation:
 
     def _settle_anyway(self, message: Message, exc: Exception) -> None:
         """Settle what a message was about after a handler's hook has failed on it."""
-        error = WampyError(f"the handler of {message.name.upper()} raised {type(exc).__name__}: {exc}")
+        error = WampyError(f"the handler of {message.name.upper()} raised {type(exc).__name__}: {text_of(exc)}")
         error.__cause__ = exc
         if message.reply_key is not None:
             pending = self.pending.pop(*message.reply_key)
@@ -303,7 +309,7 @@ class Conversation:
         """
         job = Job(function, args, refuse)
         if self.workers.submit(job):
-            return job
+            return None if job.refused else job
         if refuse is not None:
             refuse()
         return None

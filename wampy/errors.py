@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class WampyError(Exception):
@@ -217,6 +217,10 @@ class RemoteError(WampyError):
     """
 
     uri: str
+    kwargs: dict[str, Any]
+    details: dict[str, Any]
+    procedure: str | None
+    request_id: int | None
     by_uri: ClassVar[dict[str, type[RemoteError]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -225,15 +229,21 @@ class RemoteError(WampyError):
         if isinstance(uri, str):
             RemoteError.by_uri[uri] = cls
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Here, because a subclass with a constructor of its own need not call ours.
+        error = super().__new__(cls, *args)
+        error.kwargs = {}
+        error.details = {}
+        error.procedure = None
+        error.request_id = None
+        return error
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if getattr(type(self), "uri", None) is None:
             if not args or not isinstance(args[0], str):
                 raise TypeError("RemoteError needs the error URI as its first argument")
             self.uri, args = args[0], args[1:]
         self.kwargs = kwargs
-        self.details: dict[str, Any] = {}
-        self.procedure: str | None = None
-        self.request_id: int | None = None
         super().__init__(self.uri)
         self.args = args
 
@@ -365,3 +375,16 @@ class RemoteRuntimeError(RemoteError):
     """The callee raised something that has no URI of its own."""
 
     uri = "wamp.error.runtime_error"
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's text, such that it can be logged and sent, also of one whose ``__str__`` raises.
+
+    Args:
+        error: Anybody's exception.
+    """
+    try:
+        # A lone surrogate, as in a file name that is not UTF-8, cannot travel.
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception as broken:
+        return f"{type(error).__name__}, whose text could not be made ({type(broken).__name__})"

@@ -19,6 +19,7 @@ from wampy.errors import (
     SessionClosed,
     WampProtocolError,
     WampyError,
+    text_of,
 )
 from wampy.messages import (
     Abort,
@@ -140,20 +141,25 @@ class MessageHandler:
     def handle_registered(self, message_obj: Registered) -> None:
         """A procedure is ours; the next message may be its first invocation."""
         pending = self.session.take(message_obj)
-        if pending is not None:
-            if pending.subject is not None:
-                self.session.add_registration(pending.subject, message_obj.registration_id)
-            pending.settle(message_obj)
+        if pending is None:
+            # Given up meanwhile, or sent by hand: the router delivers all the same, and that is no violation.
+            self.session.removed.append(message_obj.registration_id)
+            return
+        if pending.subject is not None:
+            self.session.add_registration(pending.subject, message_obj.registration_id)
+        pending.settle(message_obj)
 
     def handle_subscribed(self, message_obj: Subscribed) -> None:
         """A topic is subscribed to; the next message may be its first event."""
         pending = self.session.take(message_obj)
-        if pending is not None:
-            if pending.subject is not None:
-                subscription: Subscription = pending.subject
-                subscription.mailbox = Mailbox(self.session.workers, self._run_event_handler)
-                self.session.add_subscription(subscription, message_obj.subscription_id)
-            pending.settle(message_obj)
+        if pending is None:
+            self.session.removed.append(message_obj.subscription_id)
+            return
+        if pending.subject is not None:
+            subscription: Subscription = pending.subject
+            subscription.mailbox = Mailbox(self.session.workers, self._run_event_handler)
+            self.session.add_subscription(subscription, message_obj.subscription_id)
+        pending.settle(message_obj)
 
     def handle_unregistered(self, message_obj: Unregistered) -> None:
         """A procedure is no longer ours, by our wish or, with request id 0, by the router's."""
@@ -312,7 +318,7 @@ class MessageHandler:
             except (SerializationError, WampProtocolError) as error:
                 logger.error("the error of invocation %s cannot travel: %s", request_id, error)
                 exc = error
-        text = _text_of(exc)
+        text = text_of(exc)
         kwargs = {"exc_type": type(exc).__name__, "message": text}
         self.session.send_message(Error(code, request_id, {}, RUNTIME_ERROR, [text], kwargs))
 
@@ -336,11 +342,3 @@ class MessageHandler:
 def _revoked(details: Any, key: str) -> int:
     role_id: int = details.get(key, 0) if isinstance(details, dict) else 0
     return role_id
-
-
-def _text_of(exc: BaseException) -> str:
-    try:
-        # A lone surrogate, as in a file name that is not UTF-8, cannot travel.
-        return str(exc).encode("utf-8", "backslashreplace").decode()
-    except Exception as broken:
-        return f"{type(exc).__name__}, whose text could not be made ({type(broken).__name__})"

@@ -83,8 +83,8 @@ class Outbox:
         if message.request_id is None:
             message.request_id = following
         elif message.request_id != following:
-            if self._request_ids.issued(message.request_id):
-                return False  # taken from the counter by the user
+            if type(message.request_id) is not int or self._request_ids.issued(message.request_id):
+                return False  # no id at all, which is for validate() to say, or taken from the counter by the user
             raise WampProtocolError(
                 f"request ids go up by one: the next is {following}, not {message.request_id}; leave it None"
             )

@@ -70,7 +70,7 @@ class Session(Conversation):
             return
         request_id: int = message.request_id  # type: ignore[attr-defined]
         if request_id in self.unanswered and request_id not in self.invocations:
-            text = f"the handler of INVOCATION raised {type(exc).__name__}: {exc}"
+            text = f"the handler of INVOCATION raised {type(exc).__name__}"
             self.answer(Error(Invocation.WAMP_CODE, request_id, {}, RUNTIME_ERROR, [text]))
 
     def _sent(self, message: Message) -> None:

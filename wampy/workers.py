@@ -32,7 +32,7 @@ class Job:
         refuse: Called instead, without blocking, when no worker may be started for it.
     """
 
-    __slots__ = ("args", "function", "refuse", "worker")
+    __slots__ = ("args", "function", "refuse", "refused", "worker")
 
     def __init__(
         self, function: Callable[..., Any], args: tuple[Any, ...] = (), refuse: Callable[[], Any] | None = None
@@ -40,6 +40,7 @@ class Job:
         self.function = function
         self.args = args
         self.refuse = refuse
+        self.refused = False
         self.worker: Worker | None = None
 
 
@@ -127,6 +128,7 @@ class Workers:
         self._jobs.extend(job for job in waiting if job.refuse is None)
         for job in waiting:
             if job.refuse is not None:
+                job.refused = True
                 job.refuse()
 
     def _serve(self, worker: Worker) -> None:

@@ -52,7 +52,9 @@ class Options:
     def __post_init__(self) -> None:
         if not isinstance(self.realm, str) or not self.realm:
             raise WampyError(f"realm is a non-empty str, not {self.realm!r}")
-        if self.roles is not None and not isinstance(self.roles.get("roles"), Mapping):
+        if self.roles is not None and not (
+            isinstance(self.roles, Mapping) and isinstance(self.roles.get("roles"), Mapping)
+        ):
             raise WampyError('roles is a HELLO.Details dictionary: {"roles": {"caller": {}, …}, "authid": …}')
         for authenticator in self.authenticators:
             if not isinstance(authenticator, Authenticator):

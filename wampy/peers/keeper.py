@@ -101,6 +101,9 @@ class Keeper:
 
     def stop(self) -> None:
         """Leave, and free everything; waits, except in the reader. Any state, any number of times."""
+        if self.session.in_reader:
+            self.backend.spawn(self.stop)  # it waits for hooks, which may wait for what the reader reads
+            return
         start = self._starts
         self.session.stop()
         if self._last is not None:

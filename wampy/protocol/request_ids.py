@@ -27,7 +27,7 @@ class RequestIds:
 
     def issued(self, request_id: int) -> bool:
         """Say whether an id has been used in this session."""
-        return self._wrapped or 0 < request_id < self._next
+        return 0 < request_id < self._next or (self._wrapped and 0 < request_id <= MAX_ID)
 
     def __iter__(self) -> RequestIds:
         return self

@@ -93,7 +93,11 @@ def takes_keyword(function: Callable[..., Any], name: str) -> bool:
         True when the signature has it or ``**kwargs``; False when there is no signature to read.
     """
     # A bound method is a new object at each look-up; what it is bound from is not, and can be remembered.
-    return _takes_keyword(getattr(function, "__func__", function), name)
+    plain = getattr(function, "__func__", function)
+    try:
+        return _takes_keyword(plain, name)
+    except TypeError:  # it has no hash, and so cannot be remembered
+        return _takes_keyword.__wrapped__(plain, name)
 
 
 @lru_cache(maxsize=1024)
