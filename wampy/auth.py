@@ -7,11 +7,12 @@ that the router chose and the secret in ``WAMPYSECRET``.
 import hashlib
 import hmac
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import six
 
+from wampy.constants import SECRET_VARIABLE
 from wampy.errors import WampyError
 from wampy.interfaces import Authenticator
 
@@ -181,3 +182,39 @@ def _entry(extra: dict[str, Any], key: str, kind: type) -> Any:
 def _check_cost(name: str, value: int, most: int) -> None:
     if type(value) is not int or not 1 <= value <= most:
         raise WampyError(f"{name} must be an integer from 1 to {most}, not {value!r}")
+
+
+def answer_challenge(
+    authenticators: Sequence[Authenticator],
+    secret: str | None,
+    hello_details: Mapping[str, Any],
+    method: str,
+    extra: dict[str, Any],
+) -> tuple[str, dict[str, Any]]:
+    """Answer a challenge with what is at hand.
+
+    Args:
+        authenticators: What the user gave; when there are any, nothing else is used.
+        secret: The environment's secret.
+        hello_details: What HELLO said; its ``authid`` goes with the secret.
+        method: The method that the router chose.
+        extra: The CHALLENGE's extra.
+
+    Returns:
+        Signature and extra of AUTHENTICATE.
+
+    Raises:
+        WampyError: There is nothing to answer with; the text says what would do.
+    """
+    for authenticator in authenticators:
+        if authenticator.method == method:
+            return authenticator.sign(method, extra)
+    if authenticators:
+        known = ", ".join(authenticator.method for authenticator in authenticators)
+        raise WampyError(f"the router asks for {method!r}, but auth= can answer {known} only")
+    if secret is None:
+        raise WampyError(
+            f"the router asks for {method!r} and there is no secret: set the environment variable "
+            f"{SECRET_VARIABLE}, or give auth="
+        )
+    return for_method(method, hello_details.get("authid"), secret).sign(method, extra)

@@ -28,7 +28,8 @@ INVALID_ARGUMENT: Final = "wamp.error.invalid_argument"
 CANCELED: Final = "wamp.error.canceled"
 UNAVAILABLE: Final = "wamp.error.unavailable"
 NO_SUCH_REGISTRATION: Final = "wamp.error.no_such_registration"
-CANNOT_AUTHENTICATE: Final = "wamp.error.authentication_failed"
+NO_SUCH_SUBSCRIPTION: Final = "wamp.error.no_such_subscription"
+CANNOT_AUTHENTICATE: Final = "wamp.error.cannot_authenticate"
 
 SECRET_VARIABLE: Final = "WAMPYSECRET"
 

@@ -1,4 +1,4 @@
-"""A conversation with a router: transport, state, request ids, pending requests, reader and workers.
+"""A conversation with a router: its beginning and end, what comes in, what goes out, the workers.
 
 Who may touch what: `_on_payloads` and everything below it run in the reader, which never blocks. Only what says
 "waits" in its docstring blocks.
@@ -8,51 +8,44 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Protocol
 
-from wampy.config.options import Options, check_seconds
+from wampy.config.options import Options
 from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT
-from wampy.deadlines import Deadlines
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
-    RemoteError,
     SerializationError,
     WampProtocolError,
     WampyError,
     WampyTimeOutError,
-    text_of,
 )
 from wampy.interfaces import Backend, Payload, Transport
 from wampy.messages import (
     Abort,
-    Call,
-    Cancel,
-    Error,
     Goodbye,
     Hello,
     Message,
     parse,
-    positional,
 )
 from wampy.outbox import Outbox
-from wampy.protocol.pending import PendingRequest, PendingRequests, fresh
+from wampy.protocol.pending import PendingRequests, fresh
 from wampy.protocol.request_ids import RequestIds
 from wampy.protocol.states import State, StateMachine
-from wampy.workers import Job, Workers, current_worker
+from wampy.texts import text_of
+from wampy.workers import Job, Workers
 
 logger = logging.getLogger(__name__)
 
-class _Default:
+class Default:
     """Stands for "the client's own timeout", which ``None``, no limit, cannot."""
 
     def __repr__(self) -> str:
         return "the client's"
 
 
-DEFAULT = _Default()
-Timeout = float | None | _Default
+DEFAULT = Default()
+Timeout = float | None | Default
 
 
 class HandlesMessages(Protocol):
@@ -62,7 +55,7 @@ class HandlesMessages(Protocol):
 
 
 class Conversation:
-    """What a session is before it has roles; it is never used twice.
+    """What a session is before it asks and serves; it is never used twice.
 
     Attributes:
         id: The session id, ``None`` before WELCOME.
@@ -110,7 +103,6 @@ class Conversation:
         self._goodbye = backend.slot()
         self._ended = backend.slot()
         self._connected = False
-        self._deadlines = Deadlines(backend, self.pending, transport.poke, self._expired)
 
     @property
     def session_id(self) -> int | None:
@@ -189,13 +181,14 @@ class Conversation:
                 except WampyError:
                     logger.debug("the ABORT could not be sent", exc_info=True)
             self._machine.end()
-            for pending in self.pending.pop_all():
-                pending.fail(error)
-            self._deadlines.cancel()
+            self._settle_all(error)
             self._joined.set()
             self._goodbye.set()
             self.workers.close(kill=False)
-        self._transport.close(self.options.close_timeout if isinstance(within, _Default) else within)
+        self._transport.close(self.options.close_timeout if isinstance(within, Default) else within)
+
+    def _settle_all(self, error: Exception) -> None:
+        """Let everybody who waits for a reply raise; for children."""
 
     def stop(self) -> None:
         """Leave the realm and free everything; waits, except in the reader. Any state, any number of times."""
@@ -229,8 +222,10 @@ class Conversation:
         # Some routers answer our GOODBYE by closing, without a word.
         self.finish(_stopped() if self._machine.state is State.CLOSING else error)
         assert self.reason is not None
-        self._on_end(self, self.reason)
-        self._ended.set()
+        try:
+            self._on_end(self, self.reason)
+        finally:
+            self._ended.set()
 
     # In: the reader.
 
@@ -248,7 +243,9 @@ class Conversation:
                 self._deliver(message)
             except WampProtocolError as exc:
                 self._violated(exc)
-            except Exception as exc:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as exc:  # an eventlet.Timeout in a hook must not cost the rest of the batch
                 logger.exception("handling %s failed", message.name.upper())
                 self._settle_anyway(message, exc)
 
@@ -260,7 +257,7 @@ class Conversation:
         reason = error if isinstance(error, WampProtocolError) else WampProtocolError(str(error))
         self.finish(reason, abort=Abort({"message": str(error)}, reason.uri))
 
-    def _settle_anyway(self, message: Message, exc: Exception) -> None:
+    def _settle_anyway(self, message: Message, exc: BaseException) -> None:
         """Settle what a message was about after a handler's hook has failed on it."""
         error = WampyError(f"the handler of {message.name.upper()} raised {type(exc).__name__}: {text_of(exc)}")
         error.__cause__ = exc
@@ -272,27 +269,6 @@ class Conversation:
             self.finish(AbortError(message.reason, message.details))  # type: ignore[attr-defined]
         elif message.name in ("welcome", "challenge", "goodbye"):
             self.finish(error, abort=Abort({"message": str(error)}, CANCELED))
-
-    def take(self, message: Message) -> PendingRequest | None:
-        """Pop the request that a reply answers.
-
-        Args:
-            message: The reply.
-
-        Returns:
-            The request; ``None`` when it has been given up meanwhile.
-
-        Raises:
-            WampProtocolError: No such request was ever made.
-        """
-        assert message.reply_key is not None
-        code, request_id = message.reply_key
-        pending = self.pending.pop(code, request_id)
-        if pending is None:
-            if not self.request_ids.issued(request_id):
-                raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")
-            logger.debug("dropped a late %s for request %s", message.name.upper(), request_id)
-        return pending
 
     def spawn_worker(
         self, function: Callable[..., Any], *args: Any, refuse: Callable[[], Any] | None = None
@@ -356,41 +332,6 @@ class Conversation:
             return self.reason
         return ConnectionClosed(str(self.reason))
 
-    def _request(self, message: Message, about: str, timeout: Timeout, subject: Any = None) -> PendingRequest:
-        seconds = self._seconds(timeout)
-        deadline = self._deadline(seconds)
-        send_timeout = self.options.send_timeout
-        self._wait_for_room(seconds if send_timeout is None else min(seconds or send_timeout, send_timeout))
-        pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), deadline, seconds, subject)
-        self._outbox.emit(message, pending)
-        self._deadlines.watch(deadline)
-        return pending
-
-    def _reply(self, pending: PendingRequest, timeout: float | None = None) -> Any:
-        """Wait for a reply; an ERROR is raised."""
-        slot = pending.slot
-        if not slot.done:
-            self._check_may_block()
-            worker = current_worker()
-            if worker is not None:
-                worker.pool.lend()
-            try:
-                arrived = slot.wait(timeout)
-            except BaseException:
-                self._abandon(pending)  # the waiter was killed, or Ctrl-C
-                raise
-            finally:
-                if worker is not None:
-                    worker.pool.reclaim()
-            if not arrived:
-                raise WampyTimeOutError(f"answer to the call of {pending.about}", timeout, pending.about)
-        reply = pending.outcome()
-        if isinstance(reply, Error):
-            raise RemoteError.from_reply(
-                reply.error, positional(reply.args), reply.kwargs, reply.details, pending.about, pending.request_id
-            )
-        return reply
-
     def _check_may_block(self) -> None:
         if self._transport.in_reader:
             raise WampyError(
@@ -399,35 +340,13 @@ class Conversation:
             )
         self.backend.check_caller(self._home)
 
-    def _abandon(self, pending: PendingRequest) -> None:
-        if self.pending.discard(pending) and pending.code == Call.WAMP_CODE:
-            self._send_cancel(pending.request_id, "killnowait")
-
     # Time.
 
     def _deadline(self, seconds: float | None) -> float | None:
         return None if seconds is None else self.backend.monotonic() + seconds
 
-    def _seconds(self, timeout: Timeout) -> float | None:
-        if isinstance(timeout, _Default):
-            return self.options.call_timeout
-        check_seconds("timeout", timeout)
-        return timeout
-
     def _remaining(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0)
-
-    def _expired(self, pending: PendingRequest) -> None:
-        is_call = pending.code == Call.WAMP_CODE
-        what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
-        pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))
-        if is_call:
-            self._send_cancel(pending.request_id, "killnowait")
-
-    def _send_cancel(self, request_id: int, mode: str) -> None:
-        if self.established and self.router_has("dealer", "call_canceling"):
-            with suppress(ConnectionClosed):  # then the call has ended with the session
-                self._outbox.emit(Cancel(request_id, {"mode": mode}))
 
     def router_has(self, role: str, feature: str) -> bool:
         """Say whether WELCOME announced a feature.

@@ -24,6 +24,8 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+from wampy.texts import redact
+
 
 class WampyError(Exception):
     """The root of every error that wampy raises.
@@ -122,7 +124,8 @@ class AddressError(WampyError, ValueError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.url!r}: {self.problem}" + (f"; {self.remedy}" if self.remedy else "")
+        shown = redact(self.url) if isinstance(self.url, str) else self.url
+        return f"{shown!r}: {self.problem}" + (f"; {self.remedy}" if self.remedy else "")
 
 
 class AbortError(WampyError):
@@ -375,16 +378,3 @@ class RemoteRuntimeError(RemoteError):
     """The callee raised something that has no URI of its own."""
 
     uri = "wamp.error.runtime_error"
-
-
-def text_of(error: BaseException) -> str:
-    """Return an exception's text, such that it can be logged and sent, also of one whose ``__str__`` raises.
-
-    Args:
-        error: Anybody's exception.
-    """
-    try:
-        # A lone surrogate, as in a file name that is not UTF-8, cannot travel.
-        return str(error).encode("utf-8", "backslashreplace").decode()
-    except Exception as broken:
-        return f"{type(error).__name__}, whose text could not be made ({type(broken).__name__})"

@@ -129,7 +129,13 @@ class Timer(Protocol):
 
 
 class Watch(ABC):
-    """A socket with a parked green thread, the reader, that is switched to when there is something to read."""
+    """A socket with a parked green thread, the reader, that is switched to when there is something to read.
+
+    Attributes:
+        orphaned: Whether this is a forked child's copy; the socket is the parent's.
+    """
+
+    orphaned = False
 
     @abstractmethod
     def want_write(self, callback: Callable[[], None] | None) -> None:

@@ -10,7 +10,15 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from wampy.constants import CANCELED, GOODBYE_AND_OUT, NO_SUCH_REGISTRATION, RUNTIME_ERROR, UNAVAILABLE
+from wampy.constants import (
+    CANCELED,
+    CANNOT_AUTHENTICATE,
+    GOODBYE_AND_OUT,
+    NO_SUCH_REGISTRATION,
+    NO_SUCH_SUBSCRIPTION,
+    RUNTIME_ERROR,
+    UNAVAILABLE,
+)
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
@@ -19,7 +27,6 @@ from wampy.errors import (
     SessionClosed,
     WampProtocolError,
     WampyError,
-    text_of,
 )
 from wampy.messages import (
     Abort,
@@ -45,6 +52,7 @@ from wampy.messages import (
     positional,
 )
 from wampy.roles.handles import Registration, Subscription, takes_keyword
+from wampy.texts import text_of
 from wampy.workers import Mailbox, current_worker
 
 if TYPE_CHECKING:
@@ -100,8 +108,7 @@ class MessageHandler:
         try:
             signature, extra = session.sign(message_obj.auth_method, message_obj.extra)
         except WampyError as exc:
-            reason = "wamp.error.cannot_authenticate"
-            session.finish(exc, abort=Abort({"message": "the challenge cannot be answered"}, reason))
+            session.finish(exc, abort=Abort({"message": "the challenge cannot be answered"}, CANNOT_AUTHENTICATE))
             return
         session.answer(Authenticate(signature, extra))
 
@@ -136,30 +143,34 @@ class MessageHandler:
 
     def handle_error(self, message_obj: Error) -> None:
         """A request of ours failed."""
-        self._settle(message_obj)
+        pending = self.session.take(message_obj)
+        if pending is not None:
+            if message_obj.error in (NO_SUCH_REGISTRATION, NO_SUCH_SUBSCRIPTION) and pending.subject is not None:
+                self.session.forget(pending.subject)
+            pending.settle(message_obj)
 
     def handle_registered(self, message_obj: Registered) -> None:
         """A procedure is ours; the next message may be its first invocation."""
-        pending = self.session.take(message_obj)
-        if pending is None:
-            # Given up meanwhile, or sent by hand: the router delivers all the same, and that is no violation.
-            self.session.removed.append(message_obj.registration_id)
-            return
-        if pending.subject is not None:
-            self.session.add_registration(pending.subject, message_obj.registration_id)
-        pending.settle(message_obj)
+        self._acknowledged(message_obj, message_obj.registration_id)
 
     def handle_subscribed(self, message_obj: Subscribed) -> None:
         """A topic is subscribed to; the next message may be its first event."""
-        pending = self.session.take(message_obj)
-        if pending is None:
-            self.session.removed.append(message_obj.subscription_id)
-            return
-        if pending.subject is not None:
-            subscription: Subscription = pending.subject
-            subscription.mailbox = Mailbox(self.session.workers, self._run_event_handler)
-            self.session.add_subscription(subscription, message_obj.subscription_id)
-        pending.settle(message_obj)
+        self._acknowledged(message_obj, message_obj.subscription_id)
+
+    def _acknowledged(self, message_obj: Registered | Subscribed, role_id: int) -> None:
+        session = self.session
+        pending = session.take(message_obj)
+        if pending is None or pending.subject is None:
+            session.removed.append(role_id)  # asked for by hand: the router delivers, and that is no violation
+        elif pending.given_up:
+            session.give_back(pending.subject, role_id)
+        elif isinstance(pending.subject, Registration):
+            session.add_registration(pending.subject, role_id)
+        else:
+            pending.subject.mailbox = Mailbox(session.workers, self._run_event_handler)
+            session.add_subscription(pending.subject, role_id)
+        if pending is not None:
+            pending.settle(message_obj)
 
     def handle_unregistered(self, message_obj: Unregistered) -> None:
         """A procedure is no longer ours, by our wish or, with request id 0, by the router's."""

@@ -67,11 +67,16 @@ class Outbox:
                     pending.request_id = message.request_id  # type: ignore[attr-defined]
                     self._pending.put(pending)
                 self._transport.send(payload)
-            except BaseException:
+            except Exception:
                 if pending is not None:
                     self._pending.discard(pending)
                 if counted:
                     message.request_id = None  # type: ignore[attr-defined]
+                raise
+            except BaseException:
+                # Ctrl-C, and most likely while the kernel took the bytes: the id is used up.
+                if counted:
+                    self._request_ids.commit()
                 raise
             if counted:
                 self._request_ids.commit()

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wampy.auth import for_method
+from wampy.auth import answer_challenge
 from wampy.config import settings
-from wampy.constants import CANCELED, RUNTIME_ERROR, SECRET_VARIABLE
-from wampy.conversation import DEFAULT, Conversation, Timeout
+from wampy.constants import CANCELED, RUNTIME_ERROR
+from wampy.conversation import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampyError
+from wampy.exchange import Exchange
 from wampy.messages import (
     Call,
     Error,
@@ -37,7 +38,7 @@ CANCEL_MODES = ("skip", "kill", "killnowait")
 REMEMBERED = 1000
 
 
-class Session(Conversation):
+class Session(Exchange):
     """One conversation and its roles; it is never used twice.
 
     Attributes:
@@ -64,7 +65,7 @@ class Session(Conversation):
             self.unanswered.add(message.request_id)  # type: ignore[attr-defined]
         super()._deliver(message)
 
-    def _settle_anyway(self, message: Message, exc: Exception) -> None:
+    def _settle_anyway(self, message: Message, exc: BaseException) -> None:
         if message.name != "invocation":
             super()._settle_anyway(message, exc)
             return
@@ -112,12 +113,21 @@ class Session(Conversation):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
+        return PendingCall(self, self._begin_call(procedure, args, kwargs, options, timeout))
+
+    def _begin_call(
+        self,
+        procedure: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any] | None,
+        timeout: Timeout,
+    ) -> PendingRequest:
         options = dict(options or {})
         seconds = self._seconds(timeout)
         if seconds is not None and self.router_has("dealer", "call_timeout"):
             options.setdefault("timeout", max(int(seconds * 1000), 1))
-        message = Call(None, options, procedure, args, dict(kwargs or {}))
-        return PendingCall(self, self._request(message, procedure, timeout))
+        return self._request(Call(None, options, procedure, args, dict(kwargs or {})), procedure, timeout)
 
     def call(
         self,
@@ -145,11 +155,12 @@ class Session(Conversation):
             ConnectionClosed: The session ended before the answer.
         """
         self._check_may_block()
-        return self.call_async(procedure, args, kwargs, options, timeout).result()
+        reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout))
+        return unwrap(positional(reply.args), reply.kwargs)
 
     def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
         """Wait for a call's result; for `PendingCall`."""
-        reply = self._reply(pending, timeout)
+        reply = self._reply(pending, timeout, shared=True)
         return unwrap(positional(reply.args), reply.kwargs)
 
     def cancel(self, pending: PendingRequest, mode: str) -> None:
@@ -182,20 +193,8 @@ class Session(Conversation):
         Raises:
             WampyError: There is nothing to answer with; the text says what would do.
         """
-        for authenticator in self.options.authenticators:
-            if authenticator.method == method:
-                return authenticator.sign(method, extra)
-        if self.options.authenticators:
-            known = ", ".join(authenticator.method for authenticator in self.options.authenticators)
-            raise WampyError(f"the router asks for {method!r}, but auth= can answer {known} only")
-        secret = settings().secret
-        if secret is None:
-            raise WampyError(
-                f"the router asks for {method!r} and there is no secret: set the environment variable "
-                f"{SECRET_VARIABLE}, or give auth="
-            )
-        authid = self.options.hello_details().get("authid")
-        return for_method(method, authid, secret).sign(method, extra)
+        options = self.options
+        return answer_challenge(options.authenticators, settings().secret, options.hello_details(), method, extra)
 
     # Publisher.
 
@@ -307,7 +306,7 @@ class Session(Conversation):
         sharing = self.subscription_map.get(subscription_id, []) if subscription_id is not None else []
         if subscription_id is None or subscription not in sharing:
             raise WampyError(f"{subscription!r} is not subscribed in this session")
-        if len(sharing) > 1 or self._being_subscribed(subscription.topic):
+        if len(sharing) > 1 or self._being_subscribed(subscription):
             # The router knows one subscription, which others here still want.
             sharing.remove(subscription)
             subscription.id = None
@@ -315,8 +314,10 @@ class Session(Conversation):
         request = Unsubscribe(None, subscription_id)
         self._reply(self._request(request, subscription.topic, DEFAULT, subscription))
 
-    def _being_subscribed(self, topic: str) -> bool:
-        return any(p.code == Subscribe.WAMP_CODE and p.about == topic for p in self.pending)
+    def _being_subscribed(self, to: Subscription) -> bool:
+        wanted = (to.topic, to.options.get("match", "exact"))
+        asked = (p.subject for p in self.pending if p.code == Subscribe.WAMP_CODE and not p.given_up)
+        return any((s.topic, s.options.get("match", "exact")) == wanted for s in asked)
 
     # Both: many roles can be begun before the first is completed.
 
@@ -374,6 +375,26 @@ class Session(Conversation):
         if sharing:
             self.removed.append(subscription_id)
         return sharing
+
+    def forget(self, role: Role) -> None:
+        """Drop a handle whose role the router says it does not have."""
+        if role.id is None:
+            return
+        if isinstance(role, Registration):
+            self.remove_registration(role.id)
+        else:
+            self.remove_subscription(role.id)
+
+    def give_back(self, role: Role, role_id: int) -> None:
+        """Undo a role that the router acknowledged after it had been given up here."""
+        self.removed.append(role_id)
+        if isinstance(role, Registration):
+            self._tell(Unregister(None, role_id), role.procedure, None)
+            return
+        assert isinstance(role, Subscription)
+        if not self.subscription_map.get(role_id) and not self._being_subscribed(role):
+            self.subscription_map.pop(role_id, None)
+            self._tell(Unsubscribe(None, role_id), role.topic, None)
 
     # The names of wampy 1.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from wampy.errors import AddressError
+from wampy.texts import redact
 
 #: scheme -> (secure, the port when none is given)
 SCHEMES: Final = {"ws": (False, 80), "wss": (True, 443)}
@@ -31,7 +32,7 @@ class RouterUrl(NamedTuple):
     @property
     def redacted(self) -> str:
         """The URL without a password, for messages and logs."""
-        return self.url if self.password is None else self.url.replace(f":{self.password}@", ":…@")
+        return redact(self.url)
 
 
 def parse_url(url: str) -> RouterUrl:
@@ -75,6 +76,6 @@ def parse_url(url: str) -> RouterUrl:
         resource = f"{resource}?{parts.query}"
     if not resource.isascii():
         raise AddressError(url, "its path is not ASCII", "percent-encode it")
-    return RouterUrl(
-        url, scheme, parts.hostname, port or default_port, resource, secure, parts.username, parts.password
-    )
+    username = None if parts.username is None else unquote(parts.username)
+    password = None if parts.password is None else unquote(parts.password)
+    return RouterUrl(url, scheme, parts.hostname, port or default_port, resource, secure, username, password)

@@ -12,6 +12,7 @@ import signal
 import socket as stdlib_socket
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
@@ -39,14 +40,14 @@ _getcurrent = greenlet.getcurrent
 
 
 class _Slot(Slot):
-    __slots__ = ("_done", "_hub", "_value", "_waiters")
+    __slots__ = ("_done", "_value", "_waiters")
 
     def __init__(self) -> None:
-        # Not before somebody waits: asking for the hub makes one, with a descriptor, and constructors shall not.
-        self._hub: Any = None
         self._done = False
         self._value: Any = None
-        self._waiters: list[Any] = []
+        # Green thread to hub. The hub is not asked for before somebody waits: asking makes one, with a
+        # descriptor, and constructors shall not.
+        self._waiters: dict[Any, Any] = {}
 
     @property
     def done(self) -> bool:
@@ -61,15 +62,15 @@ class _Slot(Slot):
             return False
         self._done = True
         self._value = value
-        for waiter in self._waiters:
+        for waiter, hub in self._waiters.items():
             # The main program last, when what the others wrote has gone out: it is the one that may go on to
             # block natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
             wake = self._wake if waiter.parent is not None else self._wake_later
-            self._hub.schedule_call_global(0, wake, waiter)
+            hub.schedule_call_global(0, wake, waiter)
         return True
 
     def _wake_later(self, waiter: Any) -> None:
-        self._hub.schedule_call_global(0, self._wake, waiter)
+        _get_hub().schedule_call_global(0, self._wake, waiter)
 
     def _wake(self, waiter: Any) -> None:
         # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
@@ -83,16 +84,16 @@ class _Slot(Slot):
         if timeout is not None and timeout <= 0:
             return False
         waiter = _getcurrent()
-        hub = self._hub = _get_hub()
+        hub = _get_hub()
         end = None if timeout is None else hub.clock() + timeout
         timer = None if timeout is None else hub.schedule_call_global(timeout, self._wake, waiter)
-        self._waiters.append(waiter)
+        self._waiters[waiter] = hub
         try:
             # A loop, because somebody else's forgotten timer may switch here as well.
             while not self._done and (end is None or hub.clock() < end):
                 hub.switch()
         finally:
-            self._waiters.remove(waiter)
+            del self._waiters[waiter]
             if timer is not None:
                 timer.cancel()
         return self._done
@@ -152,6 +153,7 @@ class _Watch(Watch):
         self._closed = False
         self._read_listener: Any = None
         self._write_listener: Any = None
+        _watches.add(self)
         self._start_reader()
 
     def _start_reader(self) -> None:
@@ -234,6 +236,23 @@ class _Watch(Watch):
     @property
     def is_reader(self) -> bool:
         return _getcurrent() is self._reader
+
+    def disown(self) -> None:
+        """In a forked child: leave the socket to the parent."""
+        # Not hub.remove: parent and child share what the kernel watches, and the parent would go deaf.
+        self.orphaned = self._closed = True
+        for kind in (self._hub.READ, self._hub.WRITE):
+            self._hub.listeners[kind].pop(self._fileno, None)
+
+
+def _disown_all() -> None:
+    for watch in list(_watches):
+        watch.disown()
+
+
+# A forked child inherits the hub with its listeners; without this it would read its parent's messages away.
+_watches: weakref.WeakSet[_Watch] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_disown_all)
 
 
 class EventletBackend(Backend):

@@ -28,9 +28,8 @@ _ABORT: Final = 3
 
 _SUBPROTOCOLS: Final = ("wamp.2.json", "wamp.2.msgpack", "wamp.2.cbor", "wamp.2.ubjson")
 
-# The core logs whole frames at DEBUG; nobody asked for that here.
-_logger = logging.getLogger(__name__)
-_logger.setLevel(logging.INFO)
+# The core logs whole frames at DEBUG; a logger of nobody's hierarchy cannot be turned up.
+_logger = logging.Logger("wampy.frames", logging.CRITICAL + 1)
 
 
 def why_not_joinable(url: str, realm: str, timeout: float) -> str | None:

@@ -30,6 +30,7 @@ from wampy.protocol.request_ids import RequestIds
 from wampy.roles.discovery import discover
 from wampy.roles.handles import Registration, Subscription
 from wampy.session import Session
+from wampy.texts import redact
 
 logger = logging.getLogger(__name__)
 
@@ -240,4 +241,4 @@ class Client(Proxies):
     def __repr__(self) -> str:
         session = self.session
         where = "not joined" if session is None else f"session {session.id}"
-        return f"<{self.name} at {self.url} realm {self.realm}: {where}>"
+        return f"<{self.name} at {redact(self.url)} realm {self.realm}: {where}>"

@@ -17,12 +17,16 @@ from wampy.errors import AbortError, ConnectionClosed, SessionClosed, WampyError
 from wampy.interfaces import Task
 from wampy.serializers import get_serializer
 from wampy.session import Session
+from wampy.texts import redact
 from wampy.transports import transport_for
 
 if TYPE_CHECKING:
     from wampy.message_handler import MessageHandler
 
 logger = logging.getLogger(__name__)
+
+# Seconds that a killed hook has to end.
+KILL_PATIENCE = 1.0
 
 
 class Keeper:
@@ -50,11 +54,15 @@ class Keeper:
         self.options = options
         self.backend = get_backend()
         self.running = False
+        # Starts are numbered, so that one that was stopped while it waited knows that it is over.
         self._starts = 0
+        self._last_stopped = 0
+        self._home: Any = None
         self._handler = handler
         self._run_hook = run_hook
         self._hooks: deque[tuple[str, Any]] = deque()
         self._hook_task: Task | None = None
+        self._hook: str | None = None
         self._last: Session | None = None
         self._announced: Session | None = None
         self._stopped = self.backend.slot()
@@ -75,41 +83,56 @@ class Keeper:
         if self.running:
             raise WampyError("the client is started already; stop() it first, or make a second client")
         self.running = True
+        self._home = self.backend.home()
         self._starts += 1
+        start = self._starts
         self._stopped = self.backend.slot()
+        session: Session | None = None
         try:
-            self._join_any()
+            session = self._join_any(start)
             register_roles()
-            if not self.session.established:
+            if not session.established:
                 raise ConnectionClosed("the session ended while the roles were registered")
         except BaseException:
-            self.stop()
+            # Somebody may have stopped this start, and begun another, while it waited.
+            if self._starts == start:
+                self.stop()
+            elif session is not None:
+                session.stop()
             raise
-        self._announced = self.session
-        self.tell("on_join", self.session.details)
+        self._announced = session
+        self.tell("on_join", session.details)
 
-    def _join_any(self) -> None:
+    def _join_any(self, start: int) -> Session:
         for number, url in enumerate(self.urls):
             self._next(url)
+            session = self.session
             try:
-                self.session.join()
-                return
+                session.join()
             except (WampyError, OSError) as exc:
-                if number == len(self.urls) - 1:
+                if number == len(self.urls) - 1 or self._is_over(start):
                     raise
                 logger.warning("%s; trying the next URL", exc)
+                continue
+            if self._is_over(start):
+                session.stop()
+                raise ConnectionClosed("the client was stopped while it started", clean=True)
+            return session
+        raise AssertionError("there is at least one URL")
+
+    def _is_over(self, start: int) -> bool:
+        return start != self._starts or start <= self._last_stopped
 
     def stop(self) -> None:
         """Leave, and free everything; waits, except in the reader. Any state, any number of times."""
         if self.session.in_reader:
             self.backend.spawn(self.stop)  # it waits for hooks, which may wait for what the reader reads
             return
-        start = self._starts
+        start = self._last_stopped = self._starts
         self.session.stop()
         if self._last is not None:
             self._last.stop()  # workers that were busy when it was lost
-        if self._hook_task is not None and not self._hook_task.is_current:
-            self._hook_task.join(self.options.close_timeout)
+        self._end_hooks()
         if self._starts == start:  # a hook may have started the client again
             self._set_stopped()
 
@@ -122,6 +145,9 @@ class Keeper:
         """Block until the client has stopped; say whether it has."""
         if not self.running:
             return True
+        if self.session.in_reader:
+            raise WampyError("wait() was called inside a message handler, which has to read what it waits for")
+        self.backend.check_caller(self._home)
         return self._stopped.wait(timeout)
 
     def _set_stopped(self) -> None:
@@ -135,15 +161,16 @@ class Keeper:
         joined = session.id is not None
         self._last = session
         clean = isinstance(reason, ConnectionClosed) and reason.clean
-        if joined and not clean:
-            logger.error("session %s with %s was lost: %s", session.id, self.url, reason)
         if session is self._announced:
             if clean or isinstance(reason, AbortError):
                 self.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
             self.tell("on_disconnect", None if clean and not isinstance(reason, SessionClosed) else reason)
-        self._next(self.url)
+        url = self.url
+        self._next(url)
         if joined:
             self._set_stopped()
+        if joined and not clean:  # last: a logging handler is the user's, and may fail
+            logger.error("session %s with %s was lost: %s", session.id, redact(url), reason)
 
     # Hooks: in order, in a green thread of their own.
 
@@ -161,6 +188,23 @@ class Keeper:
     def _run_hooks(self) -> None:
         try:
             while self._hooks:
-                self._run_hook(*self._hooks.popleft())
+                self._hook, argument = self._hooks.popleft()
+                try:
+                    self._run_hook(self._hook, argument)
+                except self.backend.kill_error:
+                    logger.debug("%s was ended with the session", self._hook)
         finally:
-            self._hook_task = None
+            self._hook = self._hook_task = None
+
+    def _end_hooks(self) -> None:
+        """See the hooks out: an on_join that goes on is over with its session, the others have their time."""
+        task = self._hook_task
+        if task is None or task.is_current:
+            return
+        if self._hook == "on_join":
+            task.throw(self.backend.kill_error(), still=lambda: self._hook == "on_join")
+        if not task.join(self.options.close_timeout):
+            logger.warning("%s did not end within close_timeout and was killed", self._hook)
+            self._hooks.clear()
+            task.throw(self.backend.kill_error())
+            task.join(KILL_PATIENCE)

@@ -20,10 +20,11 @@ class PendingRequest:
         slot: Where the outcome goes, once.
         deadline: When to give up, by the backend's clock; ``None`` for never.
         seconds: The same as a duration, for the error.
+        given_up: Whether nobody waits any more; the reply is still dealt with.
         subject: The registration or subscription that the reply will bring to life or end, if any.
     """
 
-    __slots__ = ("about", "code", "deadline", "error", "request_id", "seconds", "slot", "subject")
+    __slots__ = ("about", "code", "deadline", "error", "given_up", "request_id", "seconds", "slot", "subject")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class PendingRequest:
         self.seconds = seconds
         self.subject = subject
         self.error: BaseException | None = None
+        self.given_up = False
 
     def settle(self, reply: Any) -> None:
         """Hand the reply to whoever waits."""

@@ -107,6 +107,6 @@ def _takes_keyword(function: Callable[..., Any], name: str) -> bool:
     except (TypeError, ValueError):
         return False
     parameter = parameters.get(name)
-    if parameter is not None:
+    if parameter is not None and parameter.kind is not parameter.VAR_KEYWORD:
         return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     return any(p.kind is p.VAR_KEYWORD for p in parameters.values())

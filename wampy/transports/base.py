@@ -138,6 +138,10 @@ class SocketTransport(Transport):
         except Exception as exc:
             logger.exception("the reader of %s failed", self.url.redacted)
             lost = exc
+        except BaseException:
+            # Ctrl-C in the middle of a message: nobody knows what of it has been dealt with.
+            self._lose(ConnectionClosed("the reader was interrupted"))
+            raise
         finally:
             if len(payloads) > 1:
                 # Those whom this turn woke up run first, and what they write goes out in one piece.
@@ -191,32 +195,44 @@ class SocketTransport(Transport):
 
     def _write_out(self) -> None:
         """Write what the kernel takes now; the rest goes out when the socket says that it can be written to."""
-        if self._ended is not None or self._write_error is not None or self._watch is None:
+        if self._ended is not None or self._write_error is not None or self._watch is None or self._watch.orphaned:
             return
         waited = bool(self._wire)
+        try:
+            self._write_while_taken(waited)
+        except BaseException:
+            # Ctrl-C: what is left goes out all the same, and nothing twice.
+            self._backend.call_later(0, self._write_out)
+            raise
+        if waited and not self._wire:
+            self._watch.want_write(None)
+        if self._room_waiters and self._queued_size + len(self._wire) <= HIGH_WATER:
+            self._release_room_waiters()
+
+    def _write_while_taken(self, waited: bool) -> None:
+        assert self._watch is not None
         while True:
             if not self._wire:
                 self._refill()
                 if not self._wire:
-                    break
+                    return
+            sent: list[int] = []
             try:
-                sent = self._stream.transmit(self._wire)
+                self._stream.transmit(self._wire, sent)
             except OSError as exc:
                 # The reader tells of the loss, after what the router still had to say has been read.
                 self._write_error = exc
                 self._watch.want_write(None)
                 self._drop_output()
                 self._watch.poke()
-                break
+                return
+            finally:
+                if sent:
+                    self._wire = self._wire[sent[0] :]
             if not sent:
                 if not waited:
                     self._watch.want_write(self._write_out)
-                break
-            self._wire = self._wire[sent:]
-        if waited and not self._wire:
-            self._watch.want_write(None)
-        if self._room_waiters and self._queued_size + len(self._wire) <= HIGH_WATER:
-            self._release_room_waiters()
+                return
 
     def _refill(self) -> None:
         data = self._queued[0] if len(self._queued) == 1 else b"".join(self._queued)

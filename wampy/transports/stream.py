@@ -120,6 +120,8 @@ class Stream:
                 data = self._read_raw("TLS handshake with", deadline)
             self._write_all(tls.take(), deadline)
         except ssl.SSLCertVerificationError as exc:
+            with suppress(OSError):  # the alert, if the router still listens
+                self.transmit(tls.take())
             raise HandshakeError(
                 f"the certificate of {self.url.redacted} is not accepted: {exc.verify_message}. For a router with "
                 "a certificate authority of its own give cert_path=<that authority's PEM file>"
@@ -211,8 +213,13 @@ class Stream:
         # The end may come with bytes before it; the socket stays readable, so that it is seen again next time.
         return plain or (b"" if ended else None)
 
-    def transmit(self, data: Any) -> int:
+    def transmit(self, data: Any, sent: list[int] | None = None) -> int:
         """Write what the kernel takes of bytes that `seal` gave.
+
+        Args:
+            data: The bytes.
+            sent: Gets the number too, also when Ctrl-C comes just after the kernel has taken them: there is no
+                Python between the two in which the exception could be raised.
 
         Returns:
             How many; 0 when it takes none now.
@@ -220,10 +227,12 @@ class Stream:
         Raises:
             OSError: The stream is broken.
         """
+        noted: list[int] = [] if sent is None else sent
         try:
-            return self.socket.send(data)
+            noted.extend(map(self.socket.send, (data,)))
         except (BlockingIOError, InterruptedError):
             return 0
+        return noted[-1]
 
     def seal(self, data: bytes) -> bytes:
         """Turn bytes into what goes over the wire: with TLS, also what TLS itself has to say."""

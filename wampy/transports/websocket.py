@@ -21,9 +21,9 @@ from wampy.interfaces import Backend, Payload, Serializer
 from wampy.transports.base import SocketTransport
 from wampy.urls import RouterUrl
 
-# The library's own logger would write whole frames, secrets included, at DEBUG.
-_quiet = logging.getLogger("wampy.transports.websocket.frames")
-_quiet.setLevel(logging.WARNING)
+# The library's own logger would write whole frames, secrets included, at DEBUG. This one is in nobody's hierarchy,
+# so that no logging configuration can turn it up.
+QUIET = logging.Logger("wampy.frames", logging.CRITICAL + 1)
 
 # Empty fragments cost the sender nothing and are not counted by max_size; more than this is an attack.
 MAX_FRAGMENTS = 65_536
@@ -80,7 +80,7 @@ class WebSocket(SocketTransport):
             WebSocketURI(url.secure, url.host, url.port, *_split(url.resource), url.username, password),
             subprotocols=[Subprotocol(name) for name in self._offered],
             max_size=max_message_size,
-            logger=_quiet,
+            logger=QUIET,
         )
         self._fragments: list[bytes | bytearray] = []
         self._binary = False

@@ -1,0 +1,141 @@
+"""Programs that patch the standard library, with `wampy.configure_async()` or with eventlet itself."""
+
+from pathlib import Path
+
+import pytest
+
+CA = Path(__file__).resolve().parents[2] / "wampy" / "testing" / "keys" / "ca.pem"
+
+WORK = """
+    import logging, queue, sys, threading, time
+    from wampy import Client, RemoteError, callee, subscribe
+
+    url, ca = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="LOG %(message)s")
+
+    class Service(Client):
+        heard = ()
+
+        @callee(procedure="com.example.work")
+        def work(self, n):
+            logging.getLogger("work").debug("working")
+            time.sleep(0.05)
+            return n
+
+        @callee(procedure="com.example.fail")
+        def fail(self):
+            raise RemoteError("com.example.failed", 1)
+
+        @subscribe(topic="com.example.topic")
+        def on_topic(self, n):
+            self.heard += (n,)
+
+    ticks = []
+    def tick():
+        while True:
+            ticks.append(1)
+            time.sleep(0.01)
+    threading.Thread(target=tick, daemon=True).start()
+
+    logging.getLogger("wampy").setLevel(logging.WARNING)
+    with Service(url=url, cert_path=ca) as service, Client(url=url, cert_path=ca) as client:
+        begun = time.monotonic()
+        results = queue.Queue()
+        threads = [threading.Thread(target=lambda n=n: results.put((n, client.call("com.example.work", n))))
+                   for n in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - begun
+        answers = sorted(results.get() for _ in threads)
+        assert answers == [(n, n) for n in range(40)], answers
+        assert took < 1.5, took                     # 40 sleeps of 0.05 seconds, at the same time
+        for n in range(20):
+            client.publish(topic="com.example.topic", n=n)
+        while len(service.heard) < 20:
+            time.sleep(0.01)
+        assert service.heard == tuple(range(20)), service.heard
+        big = "x" * 2_000_000
+        assert client.call("com.example.work", big) == big
+        try:
+            client.call("com.example.fail")
+        except RemoteError as error:
+            assert error.uri == "com.example.failed"
+        else:
+            raise SystemExit("no error")
+        assert len(ticks) > 5, len(ticks)
+    print("done")
+"""
+
+PATCHES = {
+    "configure_async": "import wampy; wampy.configure_async()",
+    "eventlet, before wampy": "import eventlet; eventlet.monkey_patch()",
+    "eventlet, after wampy": "import wampy.peers.clients, wampy.testing; import eventlet; eventlet.monkey_patch()",
+}
+
+
+def patched(how):
+    return "import logging\n" + PATCHES[how] + "\n" + __import__("textwrap").dedent(WORK)
+
+
+@pytest.mark.parametrize("how", PATCHES)
+def test_calls_and_events(how, router, run_python):
+    done = run_python(patched(how), router.url)
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+@pytest.mark.parametrize("how", ["configure_async", "eventlet, before wampy"])
+def test_wss(how, tls_router, run_python):
+    done = run_python(patched(how), tls_router.url, CA)
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+def test_configure_async_logs_what_it_did(run_python):
+    code = """
+        import logging, sys
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(name)s %(message)s")
+        import wampy
+        wampy.configure_async()
+        import socket, eventlet.green.socket, eventlet.patcher
+        print(socket.socket is eventlet.green.socket.socket, eventlet.patcher.is_monkey_patched("thread"))
+    """
+    done = run_python(code)
+    assert "eventlet monkey-patched your environment" in done.stdout
+    assert done.stdout.splitlines()[-1] == "True True"
+
+
+def test_an_unpatched_program_stays_unpatched(router, run_python):
+    code = """
+        import socket, ssl, sys, threading, time
+        before = socket.socket, time.sleep, threading.Thread, threading.get_ident, ssl.SSLContext
+        import wampy
+        from wampy import Client
+        with Client(url=sys.argv[1]) as client:
+            client.call("wamp.session.count")
+        assert (socket.socket, time.sleep, threading.Thread, threading.get_ident, ssl.SSLContext) == before
+        import eventlet.patcher
+        assert not any(map(eventlet.patcher.is_monkey_patched, ["os", "select", "socket", "thread", "time"]))
+        print("untouched")
+    """
+    done = run_python(code, router.url)
+    assert (done.stdout, done.stderr) == ("untouched\n", "")
+
+
+def test_a_callee_that_blocks_natively_delays_but_does_not_break(router, run_python):
+    code = """
+        import sys, time
+        from wampy import Client, callee
+
+        class Service(Client):
+            @callee(procedure="com.example.block")
+            def block(self, n):
+                time.sleep(0.02)
+                return n
+
+        with Service(url=sys.argv[1]) as service:
+            calls = [service.rpc.com.example.block.call_async(n) for n in range(10)]
+            print([call.result() for call in calls])
+    """
+    done = run_python(code, router.url)
+    assert (done.stdout, done.stderr) == (f"{list(range(10))}\n", "")

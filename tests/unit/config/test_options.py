@@ -1,0 +1,109 @@
+"""What a session is made with, checked when it is given."""
+
+import dataclasses
+from types import MappingProxyType
+
+import pytest
+
+from wampy import Client, __version__
+from wampy.auth import Ticket, WampCRA
+from wampy.config.options import Options, check_seconds
+from wampy.errors import AddressError, WampyError
+
+
+def test_the_defaults():
+    options = Options()
+    assert options.realm == "realm1"
+    assert (options.call_timeout, options.open_timeout, options.close_timeout, options.send_timeout) == (10, 10, 5, 30)
+    assert (options.max_workers, options.max_queue, options.max_message_size) == (64, 10_000, 16_777_216)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.realm = "x"
+
+
+BAD = [
+    ({"realm": ""}, "realm"),
+    ({"realm": None}, "realm"),
+    ({"roles": {}}, "roles"),
+    ({"roles": {"roles": ["caller"]}}, "roles"),
+    ({"roles": "caller"}, "roles"),
+    ({"auth": "secret"}, "auth"),
+    ({"auth": [Ticket("joe", "x"), "secret"]}, "auth"),
+    ({"call_timeout": 0}, "call_timeout"),
+    ({"call_timeout": -1}, "call_timeout"),
+    ({"open_timeout": "10"}, "open_timeout"),
+    ({"close_timeout": True}, "close_timeout"),
+    ({"send_timeout": float("nan")}, "send_timeout"),
+    ({"send_timeout": float("inf")}, "send_timeout"),
+    ({"max_workers": 0}, "max_workers"),
+    ({"max_workers": 1.5}, "max_workers"),
+    ({"max_workers": True}, "max_workers"),
+    ({"max_queue": None}, "max_queue"),
+    ({"max_message_size": 0}, "max_message_size"),
+    ({"max_message_size": "1M"}, "max_message_size"),
+    ({"ipv": 5}, "ipv"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "name"), BAD, ids=lambda value: str(value)[:40])
+def test_a_value_that_cannot_be_used_is_named(parameters, name):
+    with pytest.raises(WampyError, match=name):
+        Options(**parameters)
+    with pytest.raises(WampyError, match=name):
+        Client(**parameters)
+
+
+@pytest.mark.parametrize("name", ["call_timeout", "open_timeout", "close_timeout", "send_timeout", "max_message_size"])
+def test_none_is_no_limit(name):
+    assert getattr(Options(**{name: None}), name) is None
+
+
+def test_a_client_checks_its_urls():
+    with pytest.raises(WampyError, match="empty list"):
+        Client([])
+    for url in (None, 5, "localhost", ["localhost"]):
+        with pytest.raises(AddressError):
+            Client(url)
+
+
+def test_hello_details_are_fresh_and_the_users_are_never_changed():
+    roles = {"roles": {"caller": {"features": {}}}, "authid": "joe", "authextra": {"x": [1]}}
+    options = Options(roles=roles)
+    first = options.hello_details()
+    assert first == {**roles, "agent": f"wampy-{__version__}"}
+    first["roles"]["caller"]["features"]["x"] = True
+    first["authextra"]["x"].append(2)
+    assert options.hello_details()["authextra"] == {"x": [1]}
+    assert roles == {"roles": {"caller": {"features": {}}}, "authid": "joe", "authextra": {"x": [1]}}
+
+
+def test_the_agent_can_be_chosen():
+    assert Options(roles={"roles": {}, "agent": "mine"}).hello_details()["agent"] == "mine"
+
+
+def test_a_read_only_mapping_of_roles():
+    assert Options(roles=MappingProxyType({"roles": {"caller": {}}})).hello_details()["roles"] == {"caller": {}}
+
+
+def test_authenticators_are_announced_in_order():
+    ticket, cra = Ticket("joe", "secret"), WampCRA("joe", "secret")
+    assert Options().authenticators == ()
+    assert "authmethods" not in Options().hello_details()
+    assert Options(auth=ticket).authenticators == (ticket,)
+    options = Options(auth=[cra, ticket])
+    assert options.authenticators == (cra, ticket)
+    details = options.hello_details()
+    assert details["authmethods"] == ["wampcra", "ticket"]
+    assert details["authid"] == "joe"
+    assert "secret" not in str(details)
+
+
+def test_the_transports_part():
+    options = Options(max_message_size=5, cert_path="x", ipv=6)
+    assert options.transport_options == {"max_message_size": 5, "cert_path": "x", "ssl_context": None, "ipv": 6}
+
+
+def test_seconds():
+    for value in (None, 1, 0.5):
+        check_seconds("timeout", value)
+    with pytest.raises(WampyError, match="timeout is a number of seconds above 0"):
+        check_seconds("timeout", 0)

@@ -1,0 +1,158 @@
+"""The way out: ids without gaps, whatever fails."""
+
+import pytest
+
+from wampy.errors import ConnectionClosed, SerializationError, WampProtocolError
+from wampy.messages import Call, Cancel, Goodbye, Hello, Publish, Register, Result, Subscribe, Unregister, Unsubscribe
+from wampy.outbox import REQUESTS, Outbox
+from wampy.protocol.pending import PendingRequest, PendingRequests
+from wampy.protocol.request_ids import RequestIds
+from wampy.protocol.states import State, StateMachine
+from wampy.serializers import get_serializer
+
+
+class Wire:
+    """The part of a transport that an outbox uses: keeps what is sent, and fails when the test says so."""
+
+    serializer = get_serializer("json")
+
+    def __init__(self):
+        self.sent = []
+        self.error = None
+
+    def send(self, payload):
+        if self.error is not None:
+            raise self.error
+        self.sent.append(self.serializer.loads(payload))
+
+
+class Desk:
+    def __init__(self, backend, state=State.ESTABLISHED):
+        self.wire = Wire()
+        self.machine = StateMachine()
+        self.machine.state = state
+        self.ids = RequestIds()
+        self.pending = PendingRequests()
+        self.outbox = Outbox(self.wire, self.machine, self.ids, self.pending, backend)
+        self.backend = backend
+
+    def request(self):
+        return PendingRequest(Call.WAMP_CODE, 0, "com.example.a", self.backend.slot())
+
+
+@pytest.fixture
+def desk(backend):
+    return Desk(backend)
+
+
+def test_every_kind_of_request_is_counted(desk):
+    requests = [
+        Call(None, {}, "a.b"),
+        Publish(None, {}, "a.b"),
+        Register(None, {}, "a.b"),
+        Subscribe(None, {}, "a.b"),
+        Unregister(None, 5),
+        Unsubscribe(None, 5),
+    ]
+    assert {request.name for request in requests} == REQUESTS
+    for request in requests:
+        desk.outbox.emit(request)
+    assert [message[1] for message in desk.wire.sent] == [1, 2, 3, 4, 5, 6]
+    assert [request.request_id for request in requests] == [1, 2, 3, 4, 5, 6]
+    assert desk.ids.peek() == 7
+
+
+def test_what_is_no_request_uses_up_no_id(desk):
+    desk.outbox.emit(Cancel(1, {}))
+    assert desk.ids.peek() == 1
+
+
+def test_the_pending_request_is_there_when_the_message_leaves(desk):
+    pending, seen = desk.request(), []
+    desk.wire.send = lambda payload: seen.append(desk.pending.get(1))
+    desk.outbox.emit(Call(None, {}, "a.b"), pending)
+    assert seen == [pending]
+    assert pending.request_id == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        (lambda: Call(None, {}, "a.b", [object()]), SerializationError),
+        (lambda: Call(None, {}, "a b"), WampProtocolError),
+        (lambda: Call(None, {"timeout": -1}, "a.b"), WampProtocolError),
+        (lambda: Call(7, {}, "a.b"), WampProtocolError),
+        (lambda: Call("1", {}, "a.b"), WampProtocolError),
+        (lambda: Call(True, {}, "a.b"), WampProtocolError),
+        (lambda: Call(1.0, {}, "a.b"), WampProtocolError),
+        (lambda: Result(1, {}), WampProtocolError),
+        (lambda: Hello("realm1", {}), WampProtocolError),
+    ],
+)
+def test_a_failure_leaves_everything_as_it_was(desk, message, error):
+    pending, message = desk.request(), message()
+    with pytest.raises(error):
+        desk.outbox.emit(message, pending)
+    assert desk.wire.sent == []
+    assert len(desk.pending) == 0
+    assert desk.ids.peek() == 1
+    assert desk.machine.state is State.ESTABLISHED
+    desk.outbox.emit(Call(None, {}, "a.b"))
+    assert desk.wire.sent[0][1] == 1
+
+
+@pytest.mark.parametrize("error", [ConnectionClosed("gone"), MemoryError()])
+def test_a_transport_that_fails_leaves_everything_as_it_was(desk, error):
+    pending, message = desk.request(), Call(None, {}, "a.b")
+    desk.wire.error = error
+    with pytest.raises(type(error)):
+        desk.outbox.emit(message, pending)
+    assert len(desk.pending) == 0
+    assert message.request_id is None
+    desk.wire.error = None
+    desk.outbox.emit(message, pending)
+    assert desk.wire.sent[0][1] == 1
+    assert desk.pending.get(1) is pending
+
+
+def test_ctrl_c_while_the_kernel_takes_the_bytes_uses_the_id_up(desk):
+    pending, message = desk.request(), Call(None, {}, "a.b")
+    desk.wire.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        desk.outbox.emit(message, pending)
+    assert message.request_id == 1
+    desk.wire.error = None
+    desk.outbox.emit(Call(None, {}, "a.b"))
+    assert desk.wire.sent[0][1] == 2
+
+
+def test_an_id_that_the_user_has_taken_from_the_counter_is_not_counted_again(desk):
+    taken = next(desk.ids)
+    desk.outbox.emit(Call(None, {}, "a.b"))
+    desk.outbox.emit(Call(taken, {}, "a.b"))
+    desk.outbox.emit(Call(3, {}, "a.b"))
+    assert [message[1] for message in desk.wire.sent] == [2, 1, 3]
+    assert desk.ids.peek() == 4
+    with pytest.raises(WampProtocolError, match="the next is 4, not 9"):
+        desk.outbox.emit(Call(9, {}, "a.b"))
+
+
+def test_the_state_moves_with_what_was_sent(backend):
+    desk = Desk(backend, State.NEW)
+    desk.outbox.emit(Hello("realm1", {}))
+    assert desk.machine.state is State.JOINING
+    with pytest.raises(WampProtocolError):
+        desk.outbox.emit(Call(None, {}, "a.b"))
+    desk.machine.receive("welcome")
+    desk.outbox.emit(Goodbye({}, "wamp.close.normal"))
+    assert desk.machine.state is State.CLOSING
+    with pytest.raises(ConnectionClosed):
+        desk.outbox.emit(Call(None, {}, "a.b"))
+
+
+@pytest.mark.parametrize("state", [State.NEW, State.CLOSING, State.DISMISSED, State.ENDED])
+def test_nothing_is_sent_before_and_after_the_session(backend, state):
+    desk = Desk(backend, state)
+    with pytest.raises(ConnectionClosed):
+        desk.outbox.emit(Call(None, {}, "a.b"))
+    assert desk.wire.sent == []

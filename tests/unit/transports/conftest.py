@@ -1,0 +1,126 @@
+"""A transport, connected to the scripted router; and servers that speak TLS."""
+
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+KEYS = Path(__file__).resolve().parents[3] / "wampy" / "testing" / "keys"
+
+
+class Opened:
+    """A transport that is connected, what it pushed, and the router's end of it.
+
+    Attributes:
+        batches: The lists that `on_payloads` got.
+        lost: What `on_lost` got; nothing, or one error.
+    """
+
+    def __init__(self, transport, peer):
+        self.transport = transport
+        self.peer = peer
+        self.batches = []
+        self.lost = []
+        self.late = []
+        self.react = None
+
+    def start(self):
+        self.transport.start(self._on_payloads, self.lost.append)
+        return self
+
+    def _on_payloads(self, payloads):
+        (self.late if self.lost else self.batches).append(list(payloads))
+        if self.react is not None:
+            self.react(payloads)
+
+    @property
+    def payloads(self):
+        return [payload for batch in self.batches for payload in batch]
+
+
+@pytest.fixture
+def make_transport(backend, router):
+    """Make an unconnected transport to the scripted router, or to another URL."""
+    from wampy.serializers import get_serializer
+    from wampy.transports import transport_for
+
+    def make(url=None, serializers=None, **options):
+        options = {"max_message_size": None, **options}
+        return transport_for(url or router.url, backend, serializers or [get_serializer("json")], **options)
+
+    return make
+
+
+@pytest.fixture
+def connect(backend, green, router, make_transport):
+    """Connect a transport with the scripted router and start it."""
+    opened = []
+
+    def connect(start=True, receive_buffer=None, **options):
+        transport = make_transport(**options)
+        connecting = green.spawn(transport.connect, backend.monotonic() + 5)
+        peer = router.accept(receive_buffer=receive_buffer)
+        connecting.result()
+        opened.append(Opened(transport, peer))
+        return opened[-1].start() if start else opened[-1]
+
+    yield connect
+    for each in opened:
+        each.transport.close(0.0)
+    green.wait_until(lambda: all(each.lost for each in opened if each.transport._watch is not None))
+    for each in opened:
+        assert len(each.lost) <= 1, "told of the loss twice"
+        assert not each.late, "pushed something after the loss"
+
+
+@pytest.fixture(scope="session")
+def keys():
+    return KEYS
+
+
+@pytest.fixture
+def tls_echo():
+    """Start a TLS server that sends back what it reads; ``tls_echo(certificate)`` gives its port."""
+    stops, accepted = [], []
+
+    def start(certificate="server", greeting=b""):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(KEYS / f"{certificate}.pem", KEYS / f"{certificate}.key")
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def serve():
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            plain.settimeout(10)
+            try:
+                with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as sock:
+                    accepted.append(sock)
+                    sock.do_handshake()
+                    if greeting:
+                        sock.sendall(greeting)
+                    while (data := sock.recv(65536)) not in (b"", b"bye"):
+                        sock.sendall(data)
+                    sock.unwrap()
+            except OSError:
+                pass
+            finally:
+                plain.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        stops.append((listener, thread))
+        return listener.getsockname()[1]
+
+    yield start
+    for sock in accepted:
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    for listener, thread in stops:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)

@@ -1,0 +1,250 @@
+"""The byte stream: connecting, TLS, deadlines, and the two calls that never block."""
+
+import socket
+import ssl
+
+import pytest
+
+from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyError, WampyTimeOutError
+from wampy.transports.stream import Stream
+from wampy.urls import parse_url
+
+
+@pytest.fixture
+def make(backend):
+    streams = []
+
+    def make(url, **options):
+        streams.append(Stream(parse_url(url), options.pop("backend", backend), **options))
+        return streams[-1]
+
+    yield make
+    for stream in streams:
+        stream.close()
+
+
+def soon(backend, seconds=5.0):
+    return backend.monotonic() + seconds
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_no_io_before_connect(make):
+    stream = make("ws://no-such-host.invalid/")
+    stream.close()
+
+
+def test_bytes_go_both_ways(make, router, backend, green):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    peer = router.accept(handshake=False)
+    stream.write(b"to the router", soon(backend))
+    assert peer.read() == b"to the router"
+    peer.raw(b"to the client")
+    assert stream.read("word from", soon(backend)) == b"to the client"
+    peer.drop()
+    assert stream.read("word from", soon(backend)) == b""
+
+
+def test_a_large_write_waits_for_a_slow_reader(make, router, backend, green):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    peer = router.accept(handshake=False, receive_buffer=4096)
+    data = bytes(range(256)) * 20_000
+    writing = green.spawn(stream.write, data, soon(backend))
+    heard = bytearray()
+    while len(heard) < len(data):
+        heard += peer.read()
+    writing.result()
+    assert heard == data
+
+
+def test_nobody_there(make, backend):
+    port = free_port()
+    with pytest.raises(ConnectionError, match=rf"ws://127\.0\.0\.1:{port}/.*refused.*router running"):
+        make(f"ws://127.0.0.1:{port}/").connect(soon(backend))
+
+
+def test_an_unknown_host(make, backend):
+    with pytest.raises(ConnectionError, match=r"no-such-host\.invalid"):
+        make("ws://no-such-host.invalid/").connect(soon(backend))
+
+
+def test_a_host_that_cannot_be_a_name(make, backend):
+    with pytest.raises(ConnectionError, match=r"two\.\.dots"):
+        make("ws://two..dots/").connect(soon(backend))
+
+
+def test_a_connection_that_does_not_come_about_in_time(make, backend):
+    # A full backlog: the kernel drops what comes then.
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for sock in (first, second):
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        with pytest.raises(WampyTimeOutError, match="connection to ws://"):
+            make(f"ws://127.0.0.1:{listener.getsockname()[1]}/").connect(soon(backend, 0.1))
+
+
+def test_silence_ends_at_the_deadline(make, router, backend):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    with pytest.raises(WampyTimeOutError, match="no word from ws://"):
+        stream.read("word from", soon(backend, 0.05))
+
+
+def test_a_reset_while_shaking_hands(make, router, backend):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    router.accept(handshake=False).drop(reset=True)
+    with pytest.raises(ConnectionError, match="broke the connection off"):
+        stream.read("word from", soon(backend))
+
+
+@pytest.mark.parametrize("what", ["read", "write"])
+def test_giving_up_wakes_who_waits(make, router, backend, green, what):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    router.accept(handshake=False, receive_buffer=4096)
+    waiting = (
+        green.spawn(stream.read, "word from", None)
+        if what == "read"
+        else green.spawn(stream.write, b"x" * 10_000_000, None)
+    )
+    green.sleep(0.02)
+    assert not waiting.done
+    stream.give_up()
+    assert isinstance(waiting.error(2.0), ConnectionClosed)
+
+
+def test_the_next_address_is_tried(make, router, backend):
+    class TwoAddresses(type(backend)):
+        def resolve(self, host, port, family, deadline):
+            (good,) = super().resolve("127.0.0.1", port, family, deadline)
+            bad = (*good[:4], ("127.0.0.1", free_port()))
+            return [bad, good]
+
+    make(router.url, backend=TwoAddresses()).connect(soon(backend))
+    router.accept(handshake=False)
+
+
+def test_ipv_chooses_the_version(make, router, backend):
+    make(router.url, ipv=4).connect(soon(backend))
+    with pytest.raises(ConnectionError, match=r"127\.0\.0\.1"):
+        make(router.url, ipv=6).connect(soon(backend))
+    with pytest.raises(WampyError, match="ipv is 4, 6 or None"):
+        make(router.url, ipv=5)
+
+
+def test_ipv6(make, backend):
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        make(f"ws://[::1]:{listener.getsockname()[1]}/").connect(soon(backend))
+
+
+# Without waiting.
+
+
+def test_receive_and_transmit_never_block(make, router, backend, green):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    peer = router.accept(handshake=False, receive_buffer=4096)
+    assert stream.receive() is None
+    peer.raw(b"x")
+    green.wait_until(lambda: stream.receive() == b"x")
+    total = 0
+    while sent := stream.transmit(b"y" * 65536):
+        total += sent
+    assert total > 0
+    peer.drop(reset=True)
+    green.sleep(0.01)
+    with pytest.raises(OSError):
+        while True:
+            stream.transmit(b"y")
+    try:
+        assert stream.receive() == b"", "the reset has been told by transmit"
+    except ConnectionClosed as error:
+        assert "reset" in str(error)
+
+
+# TLS.
+
+
+def test_tls_both_ways(make, backend, tls_echo, keys):
+    stream = make(f"wss://localhost:{tls_echo()}/", cert_path=str(keys / "ca.pem"))
+    stream.connect(soon(backend))
+    data, heard = bytes(range(256)) * 1000, b""
+    stream.write(data, soon(backend))
+    while len(heard) < len(data):
+        heard += stream.read("echo from", soon(backend))
+    assert heard == data
+
+
+def test_tls_without_waiting(make, backend, green, tls_echo, keys):
+    stream = make(f"wss://localhost:{tls_echo(greeting=b'hello')}/", cert_path=str(keys / "ca.pem"))
+    stream.connect(soon(backend))
+    heard = []
+    green.wait_until(lambda: heard.append(stream.receive()) or b"".join(filter(None, heard)) == b"hello")
+    wire = stream.seal(b"ping")
+    assert b"ping" not in wire
+    assert stream.transmit(wire) == len(wire)
+    assert stream.seal(b"") == b""
+    green.wait_until(lambda: heard.append(stream.receive()) or b"".join(filter(None, heard)) == b"helloping")
+
+
+def test_the_end_of_tls(make, backend, green, tls_echo, keys):
+    stream = make(f"wss://localhost:{tls_echo()}/", cert_path=str(keys / "ca.pem"))
+    stream.connect(soon(backend))
+    stream.write(b"bye", soon(backend))
+    heard = []
+    green.wait_until(lambda: heard.append(stream.receive()) or heard[-1] == b"")
+    assert set(heard) <= {None, b""}
+
+
+def test_a_name_that_is_not_in_the_certificate(make, backend, tls_echo, keys):
+    stream = make(f"wss://localhost:{tls_echo('elsewhere')}/", cert_path=str(keys / "ca.pem"))
+    with pytest.raises(HandshakeError, match=r"certificate of wss://localhost.*localhost"):
+        stream.connect(soon(backend))
+
+
+def test_an_unknown_authority(make, backend, tls_echo):
+    with pytest.raises(HandshakeError, match="cert_path"):
+        make(f"wss://localhost:{tls_echo()}/").connect(soon(backend))
+
+
+def test_a_context_of_the_users_own(make, backend, tls_echo):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    make(f"wss://localhost:{tls_echo('elsewhere')}/", ssl_context=context).connect(soon(backend))
+
+
+def test_a_port_without_tls(make, router, backend, green):
+    connecting = green.spawn(make(router.url.replace("ws://", "wss://")).connect, soon(backend))
+    peer = router.accept(handshake=False)
+    peer.read()
+    peer.raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    error = connecting.error()
+    assert isinstance(error, HandshakeError)
+    assert "Is it a TLS port?" in str(error)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_connection_that_ends_in_the_tls_handshake(make, router, backend, green, reset):
+    connecting = green.spawn(make(router.url.replace("ws://", "wss://")).connect, soon(backend))
+    peer = router.accept(handshake=False)
+    peer.read()
+    peer.drop(reset)
+    assert isinstance(connecting.error(2.0), ConnectionError)
+
+
+def test_tls_silence_ends_at_the_deadline(make, router, backend):
+    with pytest.raises(WampyTimeOutError, match="no TLS handshake with wss://"):
+        make(router.url.replace("ws://", "wss://")).connect(soon(backend, 0.05))

@@ -1,0 +1,134 @@
+"""Requests and their replies: what a conversation adds to messages that just come and go."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+from wampy.config.options import check_seconds
+from wampy.conversation import Conversation, Default, Timeout
+from wampy.deadlines import Deadlines
+from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyTimeOutError
+from wampy.messages import Call, Cancel, Error, Message, positional
+from wampy.protocol.pending import PendingRequest
+from wampy.workers import current_worker
+
+logger = logging.getLogger(__name__)
+
+
+class Exchange(Conversation):
+    """A conversation in which requests wait for their replies.
+
+    Args:
+        *args: As for `Conversation`.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._deadlines = Deadlines(self.backend, self.pending, self._transport.poke, self._expired)
+
+    def _request(self, message: Message, about: str, timeout: Timeout, subject: Any = None) -> PendingRequest:
+        seconds = self._seconds(timeout)
+        deadline = self._deadline(seconds)
+        send_timeout = self.options.send_timeout
+        self._wait_for_room(seconds if send_timeout is None else min(seconds or send_timeout, send_timeout))
+        pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), deadline, seconds, subject)
+        self._outbox.emit(message, pending)
+        self._deadlines.watch(deadline)
+        return pending
+
+    def _reply(self, pending: PendingRequest, timeout: float | None = None, shared: bool = False) -> Any:
+        """Wait for a reply; an ERROR is raised.
+
+        Args:
+            pending: The request.
+            timeout: Seconds to wait here; its own deadline counts as well.
+            shared: Whether others may wait for it, now or later: then it goes on when this waiter is killed.
+        """
+        slot = pending.slot
+        if not slot.done:
+            self._check_may_block()
+            worker = current_worker()
+            if worker is not None:
+                worker.pool.lend()
+            try:
+                arrived = slot.wait(timeout)
+            except BaseException:
+                if not shared:
+                    self._abandon(pending)  # the waiter was killed, or Ctrl-C
+                raise
+            finally:
+                if worker is not None:
+                    worker.pool.reclaim()
+            if not arrived:
+                raise WampyTimeOutError(f"answer to the call of {pending.about}", timeout, pending.about)
+        reply = pending.outcome()
+        if isinstance(reply, Error):
+            raise RemoteError.from_reply(
+                reply.error, positional(reply.args), reply.kwargs, reply.details, pending.about, pending.request_id
+            )
+        return reply
+
+    def _abandon(self, pending: PendingRequest) -> None:
+        if self.pending.discard(pending):
+            self._give_up(pending)
+
+    def _seconds(self, timeout: Timeout) -> float | None:
+        if isinstance(timeout, Default):
+            return self.options.call_timeout
+        check_seconds("timeout", timeout)
+        return timeout
+
+    def take(self, message: Message) -> PendingRequest | None:
+        """Pop the request that a reply answers.
+
+        Args:
+            message: The reply.
+
+        Returns:
+            The request; ``None`` when it has been given up meanwhile.
+
+        Raises:
+            WampProtocolError: No such request was ever made.
+        """
+        assert message.reply_key is not None
+        code, request_id = message.reply_key
+        pending = self.pending.pop(code, request_id)
+        if pending is None:
+            if not self.request_ids.issued(request_id):
+                raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")
+            logger.debug("dropped a late %s for request %s", message.name.upper(), request_id)
+        return pending
+
+    def _tell(self, message: Message, about: str, subject: Any) -> None:
+        """Make a request whose reply nobody waits for; in the reader too."""
+        pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), subject=subject)
+        with suppress(ConnectionClosed):
+            self._outbox.emit(message, pending)
+
+    # When there is no reply.
+
+    def _expired(self, pending: PendingRequest) -> None:
+        is_call = pending.code == Call.WAMP_CODE
+        what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
+        pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))
+        self._give_up(pending)
+
+    def _give_up(self, pending: PendingRequest) -> None:
+        if pending.code == Call.WAMP_CODE:
+            self._send_cancel(pending.request_id, "killnowait")
+        elif pending.subject is not None:
+            # The router's word still counts: it says whether there is a role to give back, or one to forget.
+            pending.given_up, pending.deadline = True, None
+            self.pending.put(pending)
+
+    def _send_cancel(self, request_id: int, mode: str) -> None:
+        if self.established and self.router_has("dealer", "call_canceling"):
+            with suppress(ConnectionClosed):  # then the call has ended with the session
+                self._outbox.emit(Cancel(request_id, {"mode": mode}))
+
+    def _settle_all(self, error: Exception) -> None:
+        for pending in self.pending.pop_all():
+            pending.fail(error)
+        self._deadlines.cancel()
