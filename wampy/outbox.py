@@ -1,8 +1,8 @@
 """The way out: one section that neither waits nor switches, whoever sends.
 
 closed? -> state table -> look at the next id -> checks -> serialize -> pending request under the id -> frame and
-append -> commit the id. A failure before the append leaves ids, pending requests and buffer as they were, so that
-ids on the wire are sequential.
+append, with the id committed. A failure before the append leaves ids, pending requests and buffer as they were, so
+that ids on the wire are sequential.
 """
 
 from __future__ import annotations
@@ -66,20 +66,18 @@ class Outbox:
                 if pending is not None:
                     pending.request_id = message.request_id  # type: ignore[attr-defined]
                     self._pending.put(pending)
+                if counted:
+                    # Before the bytes are out: Ctrl-C may come while the kernel takes them, and then nothing is
+                    # undone, lest the next request has the same id and gets this one's answer.
+                    self._request_ids.commit()
                 self._transport.send(payload)
             except Exception:
                 if pending is not None:
                     self._pending.discard(pending)
                 if counted:
+                    self._request_ids.take_back(message.request_id)  # type: ignore[attr-defined]
                     message.request_id = None  # type: ignore[attr-defined]
                 raise
-            except BaseException:
-                # Ctrl-C, and most likely while the kernel took the bytes: the id is used up.
-                if counted:
-                    self._request_ids.commit()
-                raise
-            if counted:
-                self._request_ids.commit()
             self._machine.move(target)
 
     def _number(self, message: Any) -> bool:

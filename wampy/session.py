@@ -47,9 +47,6 @@ class Session(Exchange):
         removed: Ids of those that are gone; a delivery for one of them is late, not wrong.
         invocations: Request id to the job that works on it.
         unanswered: Request ids of invocations that neither YIELD nor ERROR has answered.
-
-    Args:
-        *args: As for `Conversation`.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -140,11 +137,7 @@ class Session(Exchange):
         """Call a procedure; waits for its answer.
 
         Args:
-            procedure: The URI.
-            args: Positional payload.
-            kwargs: Keyword payload.
-            options: The options of CALL.
-            timeout: Seconds until the call is given up and cancelled; ``None`` for never.
+            procedure, args, kwargs, options, timeout: As for `call_async`.
 
         Returns:
             One positional value as itself, anything richer as a `Result`.

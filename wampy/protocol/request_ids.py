@@ -25,6 +25,10 @@ class RequestIds:
             self._next = 1
             self._wrapped = True
 
+    def take_back(self, request_id: int) -> None:
+        """Make an id that `commit` has just used up the next one again: it was not sent after all."""
+        self._next = request_id
+
     def issued(self, request_id: int) -> bool:
         """Say whether an id has been used in this session."""
         return 0 < request_id < self._next or (self._wrapped and 0 < request_id <= MAX_ID)

@@ -123,18 +123,3 @@ class StateMachine:
     def end(self) -> None:
         """End the session from any state: the transport is gone."""
         self.state = State.ENDED
-
-
-def diagram() -> str:
-    """Draw the table.
-
-    Returns:
-        A Graphviz ``digraph`` with the moves that change the state.
-    """
-    edges: dict[tuple[State, State], list[str]] = {}
-    for (source, direction, name), target in MOVES.items():
-        if source is not target:
-            mark = "!" if direction is SENT else "?"
-            edges.setdefault((source, target), []).append(f"{mark}{name.upper()}")
-    lines = [f'  {a.value} -> {b.value} [label="{", ".join(names)}"];' for (a, b), names in edges.items()]
-    return "\n".join(["digraph session {", "  rankdir=LR;", "  node [shape=box, style=rounded];", *lines, "}"])

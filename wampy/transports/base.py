@@ -137,7 +137,8 @@ class SocketTransport(Transport):
             lost = exc
         except Exception as exc:
             logger.exception("the reader of %s failed", self.url.redacted)
-            lost = exc
+            lost = ConnectionClosed(f"reading failed: {type(exc).__name__}: {exc}")
+            lost.__cause__ = exc
         except BaseException:
             # Ctrl-C in the middle of a message: nobody knows what of it has been dealt with.
             self._lose(ConnectionClosed("the reader was interrupted"))

@@ -4,7 +4,7 @@ import pytest
 
 from wampy.errors import ConnectionClosed, WampProtocolError
 from wampy.messages import MESSAGE_TYPE_MAP
-from wampy.protocol.states import MOVES, RECEIVED, SENT, Direction, State, StateMachine, diagram
+from wampy.protocol.states import MOVES, RECEIVED, SENT, Direction, State, StateMachine
 
 NAMES = sorted(cls.name for cls in MESSAGE_TYPE_MAP.values())
 
@@ -116,15 +116,3 @@ def test_the_transports_end_is_the_end_of_any_state(state):
     made = machine(state)
     made.end()
     assert made.state is State.ENDED
-
-
-def test_the_diagram_shows_each_change_once():
-    drawn = diagram()
-    assert drawn.startswith("digraph")
-    assert drawn.count("{") == drawn.count("}")
-    for (source, direction, name), target in MOVES.items():
-        if source is target:
-            continue
-        (line,) = [line for line in drawn.splitlines() if line.strip().startswith(f"{source.value} -> {target.value} ")]
-        assert f"{'!' if direction is SENT else '?'}{name.upper()}" in line
-    assert "CALL" not in drawn.replace("CHALLENGE", "")
