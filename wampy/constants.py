@@ -18,6 +18,12 @@ DEFAULT_MAX_MESSAGE_SIZE: Final = 16_777_216
 
 MAX_ID: Final = 2**53
 
+CANCEL_MODES: Final = ("skip", "kill", "killnowait")
+# Seconds that a callee has to answer once its call was cancelled.
+CANCEL_PATIENCE: Final = 5.0
+# How many removed registrations and subscriptions a session remembers: enough for what is still under way.
+REMEMBERED_ROLES: Final = 1000
+
 CLOSE_REALM: Final = "wamp.close.close_realm"
 CLOSE_NORMAL: Final = "wamp.close.normal"
 GOODBYE_AND_OUT: Final = "wamp.close.goodbye_and_out"

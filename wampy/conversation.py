@@ -103,6 +103,7 @@ class Conversation:
         self._goodbye = backend.slot()
         self._ended = backend.slot()
         self._connected = False
+        self._stopping = False
 
     @property
     def session_id(self) -> int | None:
@@ -195,10 +196,13 @@ class Conversation:
         if not self._connected:
             self.finish(ConnectionClosed("it was stopped before it was started", clean=True))
             return
+        if self._transport.orphaned or (self._ended.done and not self.workers.busy):
+            return
         if self._transport.in_reader:
             self.backend.spawn(self.stop)
             return
         self.backend.check_caller(self._home)
+        self._stopping = True
         deadline = self._deadline(self.options.close_timeout)
         if self.established:
             try:
@@ -215,8 +219,10 @@ class Conversation:
             task.join(1.0 if deadline is None else self._remaining(deadline))
 
     def left(self) -> None:
-        """Note that the router answered our GOODBYE."""
+        """Note that the router answered our GOODBYE; one that the user sent by hand ends the session as well."""
         self._goodbye.set()
+        if not self._stopping:
+            self.finish(_stopped())
 
     def _on_lost(self, error: Exception) -> None:
         # Some routers answer our GOODBYE by closing, without a word.

@@ -276,7 +276,7 @@ class RemoteError(WampyError):
         kind = cls.by_uri.get(uri, RemoteError)
         # Not through the constructor: a subclass may have given it a signature of its own, and what a peer
         # sends must not decide whether the error can be raised.
-        error: RemoteError = kind.__new__(kind)
+        error: RemoteError = RemoteError.__new__(kind)
         WampyError.__init__(error, uri)
         error.uri = uri
         error.args = tuple(args)

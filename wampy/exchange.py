@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from wampy.config.options import check_seconds
+from wampy.constants import CANCELED
 from wampy.conversation import Conversation, Default, Timeout
 from wampy.deadlines import Deadlines
 from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyTimeOutError
@@ -110,6 +111,9 @@ class Exchange(Conversation):
     # When there is no reply.
 
     def _expired(self, pending: PendingRequest) -> None:
+        if pending.cancelled:
+            pending.fail(RemoteError.from_reply(CANCELED, ["the callee did not answer"], procedure=pending.about))
+            return
         is_call = pending.code == Call.WAMP_CODE
         what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
         pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))

@@ -273,6 +273,11 @@ class Transport(ABC):
         """Look at the socket once more, soon."""
 
     @property
+    def orphaned(self) -> bool:
+        """Whether this is a forked child's copy; the socket is the parent's, and not to be touched."""
+        return False
+
+    @property
     @abstractmethod
     def in_reader(self) -> bool:
         """Whether the caller runs in the green thread that reads this transport."""

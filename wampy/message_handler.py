@@ -167,7 +167,8 @@ class MessageHandler:
         elif isinstance(pending.subject, Registration):
             session.add_registration(pending.subject, role_id)
         else:
-            pending.subject.mailbox = Mailbox(session.workers, self._run_event_handler)
+            name = f"the handler of {pending.subject.topic}"
+            pending.subject.mailbox = Mailbox(session.workers, self._run_event_handler, name)
             session.add_subscription(pending.subject, role_id)
         if pending is not None:
             pending.settle(message_obj)
@@ -212,12 +213,7 @@ class MessageHandler:
             self._unknown(message_obj, message_obj.subscription_id, Subscribe.WAMP_CODE)
             return
         for subscription in list(sharing):
-            if not subscription.mailbox.put(subscription, message_obj):
-                logger.error(
-                    "an event on %s was dropped: its handler has max_queue=%d events to handle already",
-                    subscription.topic,
-                    session.workers.max_queue,
-                )
+            subscription.mailbox.put(subscription, message_obj)
 
     def handle_event_received(self, message_obj: EventReceived) -> None:
         """An extension that needs no reaction."""

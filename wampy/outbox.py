@@ -59,7 +59,8 @@ class Outbox:
         with self._mutex:
             name = message.name
             target = self._machine.check_send(name)
-            counted = name in REQUESTS and self._number(message)
+            following = self._request_ids.peek()
+            counted = name in REQUESTS and self._number(message, following)
             try:
                 message.validate()
                 payload = self._transport.serializer.dumps(message.message)
@@ -75,14 +76,13 @@ class Outbox:
                 if pending is not None:
                     self._pending.discard(pending)
                 if counted:
-                    self._request_ids.take_back(message.request_id)  # type: ignore[attr-defined]
+                    self._request_ids.take_back(following)
                     message.request_id = None  # type: ignore[attr-defined]
                 raise
             self._machine.move(target)
 
-    def _number(self, message: Any) -> bool:
+    def _number(self, message: Any, following: int) -> bool:
         """Give a request its id; say whether the counter must move on."""
-        following = self._request_ids.peek()
         if message.request_id is None:
             message.request_id = following
         elif message.request_id != following:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wampy.auth import answer_challenge
 from wampy.config import settings
-from wampy.constants import CANCELED, RUNTIME_ERROR
+from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, REMEMBERED_ROLES, RUNTIME_ERROR
 from wampy.conversation import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampyError
 from wampy.exchange import Exchange
@@ -32,11 +32,6 @@ from wampy.workers import Job
 
 logger = logging.getLogger(__name__)
 
-CANCEL_MODES = ("skip", "kill", "killnowait")
-
-# How many removed registrations and subscriptions are remembered: enough for what is still under way.
-REMEMBERED = 1000
-
 
 class Session(Exchange):
     """One conversation and its roles; it is never used twice.
@@ -53,7 +48,7 @@ class Session(Exchange):
         super().__init__(*args)
         self.registration_map: dict[int, Registration] = {}
         self.subscription_map: dict[int, list[Subscription]] = {}
-        self.removed: deque[int] = deque(maxlen=REMEMBERED)
+        self.removed: deque[int] = deque(maxlen=REMEMBERED_ROLES)
         self.invocations: dict[int, Job] = {}
         self.unanswered: set[int] = set()
 
@@ -169,6 +164,12 @@ class Session(Exchange):
             error = RemoteError.from_reply(CANCELED, ["cancelled by the caller"])
             error.procedure, error.request_id = pending.about, pending.request_id
             pending.fail(error)
+        else:
+            # Nor does one for a callee that cannot be interrupted (Crossbar again): wait, but not for ever.
+            patience = self.backend.monotonic() + CANCEL_PATIENCE
+            pending.cancelled = True
+            pending.deadline = patience if pending.deadline is None else min(pending.deadline, patience)
+            self._deadlines.watch(pending.deadline)
         self._send_cancel(pending.request_id, mode)
 
     # Its identity.

@@ -175,6 +175,11 @@ class Workers:
         except BaseException:  # green-thread libraries have timeouts that are no Exception
             logger.exception("a job failed in a worker")
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return any(worker.job is not None for worker in self._all)
+
     def lend(self) -> None:
         """Give up the caller's place while it waits for an answer."""
         self._running -= 1
@@ -212,17 +217,23 @@ class Mailbox:
     Args:
         workers: Whose workers run it.
         deliver: What to call with each item; it guards itself.
+        name: Whose events they are, for the log.
     """
 
-    def __init__(self, workers: Workers, deliver: Callable[..., Any]) -> None:
+    def __init__(self, workers: Workers, deliver: Callable[..., Any], name: str = "an event handler") -> None:
+        self._name = name
         self._workers = workers
         self._deliver = deliver
         self._items: deque[tuple[Any, ...]] = deque()
         self._queued = False
+        self._dropped = 0
 
     def put(self, *item: Any) -> bool:
-        """Add an event; say whether there was room."""
+        """Add an event, or drop it; say whether there was room. The beginning and end of such a run is logged."""
         if len(self._items) >= self._workers.max_queue:
+            if not self._dropped:
+                logger.error("%s has max_queue=%d events to handle; more are dropped", self._name, len(self._items))
+            self._dropped += 1
             return False
         self._items.append(item)
         if not self._queued:
@@ -236,4 +247,7 @@ class Mailbox:
         try:
             self._deliver(*self._items.popleft())
         finally:
+            if self._dropped and not self._items:
+                logger.error("%s has handled them all; %d were dropped", self._name, self._dropped)
+                self._dropped = 0
             self._queued = bool(self._items) and self._workers.submit(Job(self._run_one), limited=False)

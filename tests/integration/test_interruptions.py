@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import wampy.errors
 from wampy import Client, callee
-from wampy.errors import ConnectionClosed, WampyError
+from wampy.errors import Canceled, ConnectionClosed, WampyError
 from wampy.message_handler import MessageHandler
+from wampy.messages import Goodbye
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -360,3 +362,65 @@ def test_the_same_handler_twice_hears_twice(join, green):
     green.wait_until(lambda: heard == [1, 1, 2])
     client.session.unsubscribe(second)
     assert client.subscription_map == {}
+
+
+def test_cancel_does_not_wait_for_ever_for_a_callee_that_cannot_be_interrupted(join, green, monkeypatch):
+    # Crossbar answers such a call never more, neither with the ERROR nor with the result.
+    monkeypatch.setattr("wampy.session.CANCEL_PATIENCE", 0.2)
+    join(Service, roles={"roles": {"callee": {}}})
+    call = join(call_timeout=None).rpc.com.example.slow.call_async(0.5)
+    green.sleep(0.05)
+    call.cancel("kill")
+    with pytest.raises(Canceled):
+        call.result(5.0)
+
+
+def test_a_goodbye_sent_by_hand_ends_the_client(join):
+    client = join()
+    client.send_message(Goodbye({}, "wamp.close.close_realm"))
+    assert client.wait(5.0)
+    client.start()
+    assert client.call("wamp.session.count") >= 1
+
+
+def test_a_start_that_fails_in_another_os_thread_says_why(make_client, wampy_router, closed_port):
+    client = make_client(url=wampy_router.url)
+
+    def use():
+        client.start()
+        client.stop()
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join(10.0)
+    client._keeper.urls[:] = [closed_port]
+    for _ in range(2):
+        with pytest.raises(wampy.errors.ConnectionError, match="refused"):
+            client.start()
+
+
+@pytest.fixture
+def closed_port():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return f"ws://127.0.0.1:{port}/"
+
+
+def test_a_with_block_in_a_forked_child_lets_its_exit_through(run_python, wampy_router):
+    done = run_python(
+        """
+        import os, sys
+        from wampy import Client
+        with Client(url=sys.argv[1]) as client:
+            child = os.fork()
+            if child == 0:
+                sys.exit(3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+            assert client.call("wamp.session.count") >= 1
+        print("well")
+        """,
+        wampy_router.url,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("well\n", "", 0)

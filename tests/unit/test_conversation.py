@@ -380,15 +380,19 @@ def test_another_os_thread_gets_an_error(join, green, what):
 
 @pytest.mark.filterwarnings("ignore:Using fork:DeprecationWarning")
 @pytest.mark.parametrize("what", ["call", "stop"])
-def test_a_forked_child_gets_an_error_and_touches_nothing(join, what):
+def test_a_forked_child_touches_nothing(join, what):
     client, peer = join()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            client.stop() if what == "stop" else client.call("com.example.a")
+            if what == "stop":
+                client.stop()  # it is the parent's to stop: nothing happens, as at the end of a with block
+                code = 0
+            else:
+                client.call("com.example.a")
         except WampyError as error:
-            code = 0 if "fork" in str(error) else 2
+            code = 0 if what == "call" and "fork" in str(error) else 2
         except BaseException:
             code = 3
         finally:

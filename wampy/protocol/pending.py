@@ -20,11 +20,23 @@ class PendingRequest:
         slot: Where the outcome goes, once.
         deadline: When to give up, by the backend's clock; ``None`` for never.
         seconds: The same as a duration, for the error.
+        cancelled: Whether it is a call that was cancelled.
         given_up: Whether nobody waits any more; the reply is still dealt with.
         subject: The registration or subscription that the reply will bring to life or end, if any.
     """
 
-    __slots__ = ("about", "code", "deadline", "error", "given_up", "request_id", "seconds", "slot", "subject")
+    __slots__ = (
+        "about",
+        "cancelled",
+        "code",
+        "deadline",
+        "error",
+        "given_up",
+        "request_id",
+        "seconds",
+        "slot",
+        "subject",
+    )
 
     def __init__(
         self,
@@ -45,6 +57,7 @@ class PendingRequest:
         self.subject = subject
         self.error: BaseException | None = None
         self.given_up = False
+        self.cancelled = False
 
     def settle(self, reply: Any) -> None:
         """Hand the reply to whoever waits."""

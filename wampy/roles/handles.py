@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 
 class Role:
@@ -92,16 +92,22 @@ def takes_keyword(function: Callable[..., Any], name: str) -> bool:
     Returns:
         True when the signature has it or ``**kwargs``; False when there is no signature to read.
     """
-    # A bound method is a new object at each look-up; what it is bound from is not, and can be remembered.
+    # A bound method is a new object at each look-up; what it is bound from is not, and can be remembered, weakly, so
+    # that a function of the user's does not outlive its client here.
     plain = getattr(function, "__func__", function)
     try:
-        return _takes_keyword(plain, name)
-    except TypeError:  # it has no hash, and so cannot be remembered
-        return _takes_keyword.__wrapped__(plain, name)
+        known = _known_keywords.setdefault(plain, {})
+    except TypeError:  # it has no hash, or cannot be referred to weakly
+        known = {}
+    if name not in known:
+        known[name] = _look_for_keyword(plain, name)
+    return known[name]
 
 
-@lru_cache(maxsize=1024)
-def _takes_keyword(function: Callable[..., Any], name: str) -> bool:
+_known_keywords: WeakKeyDictionary[Callable[..., Any], dict[str, bool]] = WeakKeyDictionary()
+
+
+def _look_for_keyword(function: Callable[..., Any], name: str) -> bool:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

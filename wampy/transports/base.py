@@ -115,6 +115,10 @@ class SocketTransport(Transport):
     def in_reader(self) -> bool:
         return self._watch is not None and self._watch.is_reader
 
+    @property
+    def orphaned(self) -> bool:
+        return self._watch is not None and self._watch.orphaned
+
     def poke(self) -> None:
         if self._watch is not None:
             self._watch.poke()
@@ -196,7 +200,7 @@ class SocketTransport(Transport):
 
     def _write_out(self) -> None:
         """Write what the kernel takes now; the rest goes out when the socket says that it can be written to."""
-        if self._ended is not None or self._write_error is not None or self._watch is None or self._watch.orphaned:
+        if self._ended is not None or self._write_error is not None or self._watch is None or self.orphaned:
             return
         waited = bool(self._wire)
         try:

@@ -1,6 +1,8 @@
 """Handles, and what a function's signature takes."""
 
 import functools
+import gc
+import weakref
 
 import pytest
 
@@ -112,3 +114,14 @@ def wrapper(*args, **kwargs):
 def test_whether_a_keyword_is_taken(function, expected):
     for _ in range(2):  # the second time it is remembered
         assert takes_keyword(function, "meta") is expected
+
+
+def test_what_is_remembered_of_a_function_does_not_keep_it_alive():
+    def handler(meta):
+        return meta
+
+    assert takes_keyword(handler, "meta")
+    gone = weakref.ref(handler)
+    del handler
+    gc.collect()
+    assert gone() is None

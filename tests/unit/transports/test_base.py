@@ -204,7 +204,8 @@ def test_an_exception_of_the_receiver_ends_it(connect, green, caplog):
     opened.react = react
     opened.peer.say("x")
     green.wait_until(lambda: opened.lost)
-    assert isinstance(opened.lost[0], ValueError)
+    assert isinstance(opened.lost[0], ConnectionClosed)
+    assert isinstance(opened.lost[0].__cause__, ValueError)
     assert "reader" in caplog.text
 
 
