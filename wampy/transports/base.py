@@ -61,6 +61,7 @@ class SocketTransport(Transport):
         # 0.0: not corked; infinity: in a reader's turn.
         self._corked_until = 0.0
         self._write_error: OSError | None = None
+        self._writing_wanted = False
         self._room_waiters: list[Slot] = []
         self._closing: str | None = None
         self._close_timer: Timer | None = None
@@ -202,20 +203,23 @@ class SocketTransport(Transport):
         """Write what the kernel takes now; the rest goes out when the socket says that it can be written to."""
         if self._ended is not None or self._write_error is not None or self._watch is None or self.orphaned:
             return
-        waited = bool(self._wire)
         try:
-            self._write_while_taken(waited)
+            self._write_while_taken()
         except BaseException:
             # Ctrl-C: what is left goes out all the same, and nothing twice.
             self._backend.call_later(0, self._write_out)
             raise
-        if waited and not self._wire:
-            self._watch.want_write(None)
+        self._want_write(bool(self._wire))
         if self._room_waiters and self._queued_size + len(self._wire) <= HIGH_WATER:
             self._release_room_waiters()
 
-    def _write_while_taken(self, waited: bool) -> None:
-        assert self._watch is not None
+    def _want_write(self, wanted: bool) -> None:
+        if wanted is not self._writing_wanted:
+            assert self._watch is not None
+            self._writing_wanted = wanted
+            self._watch.want_write(self._write_out if wanted else None)
+
+    def _write_while_taken(self) -> None:
         while True:
             if not self._wire:
                 self._refill()
@@ -227,16 +231,13 @@ class SocketTransport(Transport):
             except OSError as exc:
                 # The reader tells of the loss, after what the router still had to say has been read.
                 self._write_error = exc
-                self._watch.want_write(None)
                 self._drop_output()
-                self._watch.poke()
+                self.poke()
                 return
             finally:
                 if sent:
                     self._wire = self._wire[sent[0] :]
             if not sent:
-                if not waited:
-                    self._watch.want_write(self._write_out)
                 return
 
     def _refill(self) -> None:
@@ -277,8 +278,7 @@ class SocketTransport(Transport):
             self._close_at = close_at
             late = ConnectionClosed("the router did not answer the close handshake in time")
             # Spawned, because the hub itself must not run what logs.
-            delay = max(timeout or 0.0, 0.0)
-            self._close_timer = self._backend.call_later(delay, self._backend.spawn, self._lose, late)
+            self._close_timer = self._backend.call_later(timeout or 0.0, self._backend.spawn, self._lose, late)
 
     def _lose(self, error: Exception) -> None:
         if self._ended is not None:
