@@ -1,6 +1,7 @@
 """WAMP over WebSocket, against a scripted server on a real socket."""
 
 import logging
+import os
 import ssl
 import threading
 
@@ -490,6 +491,9 @@ def echo(keys):
     yield server.socket.getsockname()[1]
     server.shutdown()
     thread.join(5)
+    for end in (server.shutdown_watcher, server.shutdown_notifier):
+        if isinstance(end, int):  # the server of websockets 15 leaves its pipe open
+            os.close(end)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
