@@ -72,3 +72,12 @@ def test_a_url_that_cannot_be_used_says_why(url, problem):
     assert caught.value.url == url
     assert isinstance(caught.value, ValueError)
     assert caught.value.remedy
+
+
+def test_credentials_are_decoded_and_never_shown():
+    parsed = parse_url("ws://us%40er:p%3Aw%2F@localhost/")
+    assert (parsed.username, parsed.password) == ("us@er", "p:w/")
+    assert parsed.redacted == "ws://us%40er:…@localhost/"
+    with pytest.raises(AddressError) as caught:
+        parse_url("ws://joe:pass-word@localhost:99999/")
+    assert "pass-word" not in str(caught.value)

@@ -319,3 +319,18 @@ def test_a_handler_that_raises_does_not_stop_its_mailbox(make, green, caplog):
     mailbox.put("two")
     green.wait_until(lambda: seen == ["one", "two"])
     assert len(caplog.records) == 2
+
+
+def test_a_run_of_dropped_events_is_logged_twice(make, green, gate, caplog):
+    mailbox = Mailbox(make(max_workers=1, max_queue=2), gate, "the handler of com.example.t")
+    mailbox.put("first")
+    green.wait_until(lambda: gate.started)
+    for number in range(50):
+        mailbox.put(number)
+    gate.let_go.set()
+    green.wait_until(lambda: gate.ended == ["first", 0, 1])
+    green.wait_until(lambda: len(caplog.records) == 2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the handler of com.example.t has max_queue=2 events to handle; more are dropped",
+        "the handler of com.example.t has handled them all; 48 were dropped",
+    ]
