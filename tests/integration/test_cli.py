@@ -407,6 +407,12 @@ def test_a_wrong_application(wampy, folder, crossbar, application, text):
     refused(wampy("run", application, "--url", crossbar.url), text)
 
 
+def test_a_constructor_that_forgets_its_base_class(wampy, folder, crossbar):
+    forgets = "from wampy import Client\nclass Forgets(Client):\n    def __init__(self, url, realm):\n        pass\n"
+    (folder / "forgets.py").write_text(forgets)
+    refused(wampy("run", "forgets:Forgets", "--url", crossbar.url), "Forgets.__init__ does not call super().__init__")
+
+
 def test_a_wrong_realm(wampy, crossbar):
     refused(
         wampy("run", "shop:Idle", "--url", crossbar.url, "--realm", "nowhere"), "wamp.error.no_such_realm"

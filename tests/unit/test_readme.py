@@ -41,7 +41,7 @@ def test_the_two_commands_come_first_and_are_there():
 
 def test_it_says_how_to_install_and_what_the_extra_brings():
     extras = (ROOT / "setup.cfg").read_text()
-    assert "pip install wampy\n" in README and "pip install 'wampy[testing]'" in README
+    assert "pip install .\n" in README and "pip install '.[testing]'" in README
     (floor,) = set(re.findall(r"crossbar>=[\d.]+", extras))
     assert set(re.findall(r"crossbar>=[\d.]+", README)) == {floor}
     assert "WAMPY_CROSSBAR" in README

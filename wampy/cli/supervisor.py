@@ -131,6 +131,10 @@ class Supervisor:
         for client in self._clients:
             if self._ending.done:
                 return
+            if not hasattr(client, "_keeper"):
+                name = type(client).__name__
+                self._fail(2, f"{name}.__init__ does not call super().__init__(…) with the url and realm it is given")
+                return
             # Before, because a start() of the user's may fail or exit when the client has joined.
             self._begun.append(client)
             try:
