@@ -276,6 +276,7 @@ def test_no_tls_to_a_tls_port(make_client, tls_router):
     url = tls_router.url.replace("wss://", "ws://")
     error = failure(make_client(url=url), ConnectionError)
     assert url in str(error)
+    assert "wss://" in str(error)
 
 
 def test_every_failure_is_a_wampy_error_that_can_be_tried_again(make_client, closed_port):

@@ -75,7 +75,9 @@ def test_a_wrong_host_name(make_client, wrong_name_server):
     assert isinstance(error, HandshakeError)
     assert "certificate" in str(error)
     assert "127.0.0.1" in str(error) or "mismatch" in str(error)
-    refused(make_client, url=f"wss://localhost:{wrong_name_server}/", cert_path=CA)
+    error = refused(make_client, url=f"wss://localhost:{wrong_name_server}/", cert_path=CA)
+    for text in (str(error), str(refused(make_client, url=f"wss://127.0.0.1:{wrong_name_server}/", cert_path=CA))):
+        assert "Use the host name that the certificate is for" in text and "cert_path" not in text
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "demo",
         help="see wampy at work on a real router",
         description="Start a router, a service and a client, and show what they say to each other.",
-        epilog="Exit code 0: every step had the right result; 1: one had not; 2: it could not begin.",
+        epilog="Exit code 0: every step had the right result; 1: one had not; 2: wrong use, or no Crossbar.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -122,10 +122,12 @@ class Stream:
         except ssl.SSLCertVerificationError as exc:
             with suppress(OSError):  # the alert, if the router still listens
                 self.transmit(tls.take())
-            raise HandshakeError(
-                f"the certificate of {self.url.redacted} is not accepted: {exc.verify_message}. For a router with "
-                "a certificate authority of its own give cert_path=<that authority's PEM file>"
-            ) from exc
+            if "not valid for" in exc.verify_message:
+                remedy = "Use the host name that the certificate is for"
+            else:
+                remedy = "For a router with an authority of its own give cert_path=<the authority's PEM file>"
+            problem = f"{exc.verify_message.rstrip('.')}. {remedy}"
+            raise HandshakeError(f"the certificate of {self.url.redacted} is not accepted: {problem}") from exc
         except ssl.SSLError as exc:
             raise HandshakeError(
                 f"no TLS with {self.url.redacted}: {exc.reason or exc}. Is it a TLS port? ws:// is without TLS"

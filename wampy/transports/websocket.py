@@ -134,6 +134,8 @@ class WebSocket(SocketTransport):
             return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
         if not head:
             why = "it closed the connection without an answer"
+            if not self.url.secure:
+                why += " (a TLS port does that; for one of those write wss://)"
         elif not _may_be_http(head):
             why = f"it speaks no HTTP, it said {head[:40]!r}"
         else:
