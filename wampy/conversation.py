@@ -236,11 +236,25 @@ class Conversation:
     # In: the reader.
 
     def _on_payloads(self, payloads: list[Payload]) -> None:
+        serializer = self._transport.serializer
+        if not serializer.batched:
+            self._on_messages(payloads)
+            return
+        for payload in payloads:
+            try:
+                batch = serializer.split(payload)
+            except SerializationError as exc:
+                self._violated(exc)
+                return
+            self._on_messages(batch)
+
+    def _on_messages(self, payloads: list[Payload]) -> None:
+        loads = self._transport.serializer.loads
         for payload in payloads:
             if self.reason is not None:
                 return
             try:
-                message = parse(self._transport.serializer.loads(payload))
+                message = parse(loads(payload))
                 self._machine.receive(message.name)
             except (WampProtocolError, SerializationError) as exc:
                 self._violated(exc)

@@ -36,11 +36,13 @@ class Serializer(ABC):
         name: What the user calls it, ``"json"``.
         subprotocol: Its WebSocket subprotocol, ``"wamp.2.json"``.
         binary: Whether its payloads travel in binary frames.
+        batched: Whether one payload may hold several messages, for `split` to take apart.
     """
 
     name: str
     subprotocol: str
     binary: bool
+    batched: bool = False
 
     @abstractmethod
     def dumps(self, message: list[Any]) -> bytes:
@@ -49,6 +51,14 @@ class Serializer(ABC):
     @abstractmethod
     def loads(self, payload: Payload) -> list[Any]:
         """Read one message, or raise `SerializationError`."""
+
+    def split(self, payload: Payload) -> list[Payload]:
+        """Take a payload apart into what `loads` reads; only asked when it is ``batched``.
+
+        Raises:
+            SerializationError: It is no batch.
+        """
+        return [payload]
 
 
 class Authenticator(ABC):
