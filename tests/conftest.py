@@ -28,6 +28,19 @@ def pytest_configure(config):
         config.pluginmanager.import_plugin(PLUGIN)
 
 
+@pytest.fixture(scope="session")
+def wamp():
+    """The module `scripted_router`: the codes of the messages, `ScriptedRouter`, `Gone`."""
+    # There are no packages in tests/, so a module beside this file cannot be imported by name.
+    name = "wampy_tests_scripted_router"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("scripted_router.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
 # Waiting.
 
 
@@ -245,6 +258,19 @@ def nothing_is_left_behind(request):
         (eventlet or time).sleep(0.02)
         left = _left_behind(before)
     assert not left, "\n".join(["left behind:", *left])
+
+
+@pytest.fixture(scope="session")
+def quick_leak_check():
+    """Make the leak check quick: it looks at every object, and those of the modules are most of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import wampy.backends.eventlet_
+        import wampy.peers  # noqa: F401
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 # Routers under other configurations.

@@ -1,47 +1,16 @@
 """What unit tests share: the backend and the scripted router."""
 
-import gc
-import importlib.util
-import sys
-import warnings
-from pathlib import Path
-
 import pytest
 
 
-def _load(name):
-    # There are no packages in tests/, so a module beside this file cannot be imported by name.
-    full_name = f"wampy_unit_tests_{name}"
-    if full_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full_name, Path(__file__).with_name(f"{name}.py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full_name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full_name]
-
-
 @pytest.fixture(scope="session", autouse=True)
-def what_is_there_before_the_first_test_is_no_leak():
-    """Make the leak check quick: it looks at every object, and the modules' are most of them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import wampy.backends.eventlet_
-        import wampy.peers  # noqa: F401
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+def _quick(quick_leak_check):
+    """All of these tests are small, and the leak check must not be most of their time."""
 
 
 @pytest.fixture
 def backend(green):
     return green.backend
-
-
-@pytest.fixture(scope="session")
-def wamp():
-    """The module `scripted_router`: the codes of the messages, `ScriptedRouter`, `Gone`."""
-    return _load("scripted_router")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ nothing with the client beyond the backend.
 import json
 import logging
 import socket
+from contextlib import suppress
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
@@ -140,7 +141,8 @@ class Peer:
         for event in self.protocol.events_received():
             self._sort(event)
         if self.answers:
-            self._flush()
+            with suppress(ConnectionError):  # whoever hangs up does not wait for an answer
+                self._flush()
 
     def _sort(self, event):
         if not isinstance(event, Frame) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
@@ -156,15 +158,26 @@ class Peer:
     def _flush(self):
         self.raw(b"".join(self.protocol.data_to_send()))
 
-    def shake_hands(self):
-        """Answer the opening handshake."""
+    def handshake(self, change=None):
+        """Read the opening handshake, and return the bytes of the answer.
+
+        Args:
+            change: Called with the answer's headers, to falsify them.
+        """
         while not self.frames:
             self._pump(PATIENCE)
         request = self.frames.pop(0)
         assert isinstance(request, Request)
         self.request = request
-        self.protocol.send_response(self.protocol.accept(request))
-        self._flush()
+        response = self.protocol.accept(request)
+        if change is not None:
+            change(response.headers)
+        self.protocol.send_response(response)
+        return b"".join(self.protocol.data_to_send())
+
+    def shake_hands(self, change=None):
+        """Answer the opening handshake; see `handshake`."""
+        self.raw(self.handshake(change))
 
     # Messages.
 
