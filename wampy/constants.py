@@ -7,6 +7,7 @@ from typing import Any, Final
 
 DEFAULT_URL: Final = "ws://localhost:8080/"
 DEFAULT_REALM: Final = "realm1"
+DEFAULT_SERIALIZERS: Final = ("json",)
 
 DEFAULT_CALL_TIMEOUT: Final = 10.0
 DEFAULT_OPEN_TIMEOUT: Final = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wampy import __version__
@@ -18,10 +18,12 @@ from wampy.constants import (
     DEFAULT_OPEN_TIMEOUT,
     DEFAULT_REALM,
     DEFAULT_SEND_TIMEOUT,
+    DEFAULT_SERIALIZERS,
     default_roles,
 )
 from wampy.errors import WampyError
-from wampy.interfaces import Authenticator
+from wampy.interfaces import Authenticator, Serializer
+from wampy.serializers import get_serializer
 
 _TIMES = ("call_timeout", "open_timeout", "close_timeout", "send_timeout")
 _COUNTS = ("max_workers", "max_queue")
@@ -38,6 +40,7 @@ class Options:
     realm: str = DEFAULT_REALM
     roles: Mapping[str, Any] | None = None
     auth: Authenticator | Sequence[Authenticator] | None = None
+    serializers: str | Serializer | Sequence[str | Serializer] = DEFAULT_SERIALIZERS
     call_timeout: float | None = DEFAULT_CALL_TIMEOUT
     open_timeout: float | None = DEFAULT_OPEN_TIMEOUT
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT
@@ -48,6 +51,8 @@ class Options:
     cert_path: str | None = None
     ssl_context: ssl.SSLContext | None = None
     ipv: int | None = None
+    #: The serializers themselves, most wanted first.
+    offered: tuple[Serializer, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.realm, str) or not self.realm:
@@ -59,6 +64,7 @@ class Options:
         for authenticator in self.authenticators:
             if not isinstance(authenticator, Authenticator):
                 raise WampyError(f"auth is an authenticator of wampy.auth, or several, not {authenticator!r}")
+        object.__setattr__(self, "offered", _offer(self.serializers))  # frozen for everybody else
         for name in _TIMES:
             check_seconds(name, getattr(self, name))
         for name in _COUNTS:
@@ -93,6 +99,22 @@ class Options:
         """The ones that are the transport's."""
         names = ("max_message_size", "cert_path", "ssl_context", "ipv")
         return {name: getattr(self, name) for name in names}
+
+
+def _offer(serializers: Any) -> tuple[Serializer, ...]:
+    wanted = [serializers] if isinstance(serializers, (str, Serializer)) else serializers
+    if not isinstance(wanted, Sequence) or not wanted:
+        raise WampyError(
+            f"serializers is one or several names or serializer objects, most wanted first, as in "
+            f'("msgpack", "json"); not {serializers!r}'
+        )
+    offered: dict[str, Serializer] = {}
+    for each in wanted:
+        serializer = each if isinstance(each, Serializer) else get_serializer(each)
+        if serializer.subprotocol in offered:
+            raise WampyError(f"serializers names {serializer.name!r} twice")
+        offered[serializer.subprotocol] = serializer
+    return tuple(offered.values())
 
 
 def check_seconds(name: str, value: Any) -> None:

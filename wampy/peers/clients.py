@@ -18,10 +18,11 @@ from wampy.constants import (
     DEFAULT_OPEN_TIMEOUT,
     DEFAULT_REALM,
     DEFAULT_SEND_TIMEOUT,
+    DEFAULT_SERIALIZERS,
     DEFAULT_URL,
 )
 from wampy.errors import ConnectionClosed, WampyError
-from wampy.interfaces import Authenticator
+from wampy.interfaces import Authenticator, Serializer
 from wampy.message_handler import MessageHandler
 from wampy.messages import Message
 from wampy.peers.keeper import Keeper
@@ -52,6 +53,8 @@ class Client(Proxies):
             everything that wampy can do. It is never changed.
         name: What the client calls itself in logs; left out, the class's name.
         auth: How to answer the router's challenge: an authenticator of `wampy.auth`, or several.
+        serializers: What to offer the router, most wanted first: ``"json"``, ``"msgpack"``, ``"cbor"``, ``"ubjson"``,
+            one of these with ``".batched"`` behind it, or a serializer object. The router chooses.
         call_timeout: Seconds until a call is given up; ``None`` for no limit, as for all times.
         open_timeout: Seconds for connecting, all handshakes and WELCOME together.
         close_timeout: Seconds for leaving.
@@ -78,6 +81,7 @@ class Client(Proxies):
         roles: Mapping[str, Any] | None = None,
         name: str | None = None,
         auth: Authenticator | Sequence[Authenticator] | None = None,
+        serializers: str | Serializer | Sequence[str | Serializer] = DEFAULT_SERIALIZERS,
         call_timeout: float | None = DEFAULT_CALL_TIMEOUT,
         open_timeout: float | None = DEFAULT_OPEN_TIMEOUT,
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
@@ -97,6 +101,7 @@ class Client(Proxies):
             realm=realm,
             roles=roles,
             auth=auth,
+            serializers=serializers,
             call_timeout=call_timeout,
             open_timeout=open_timeout,
             close_timeout=close_timeout,

@@ -15,7 +15,6 @@ from wampy.config.options import Options
 from wampy.constants import CLOSE_NORMAL
 from wampy.errors import AbortError, ConnectionClosed, SessionClosed, WampyError
 from wampy.interfaces import Task
-from wampy.serializers import get_serializer
 from wampy.session import Session
 from wampy.texts import redact
 from wampy.transports import transport_for
@@ -70,7 +69,7 @@ class Keeper:
 
     def _next(self, url: str) -> None:
         options = self.options
-        transport = transport_for(url, self.backend, [get_serializer("json")], **options.transport_options)
+        transport = transport_for(url, self.backend, options.offered, **options.transport_options)
         self.url = url
         self.session = Session(transport, options, self.backend, self._handler, self._ended)
 

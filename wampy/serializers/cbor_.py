@@ -1,0 +1,71 @@
+"""CBOR (RFC 8949), by the package cbor2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+from wampy.errors import SerializationError
+from wampy.interfaces import Payload
+from wampy.serializers.base import PlainSerializer, library
+from wampy.serializers.plain import SCALARS
+
+# Tags that cbor2 would make objects of: dates, UUIDs, sets, regular expressions, shared references and so on. They
+# arrive as a CBORTag, like those it does not know, because some of these objects are cyclic, some cost more time to
+# make than a message may take, and a malformed one must not cost the session. Left to cbor2 are big integers (2
+# and 3), decimals (4), and the one that means nothing (55799).
+_TAGS_KEPT = (0, 1, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000)
+
+
+class CborSerializer(PlainSerializer):
+    """CBOR (WAMP, "Serializers").
+
+    Decimals travel exactly, and integers have any size. What WAMP has no type for, but CBOR has, a date for example,
+    is left to the hook when it is sent, as in every other format. What arrives with a tag is a ``cbor2.CBORTag``, which
+    may be sent as well.
+
+    Args:
+        default: As for `PlainSerializer`.
+
+    Raises:
+        WampyError: The package cbor2 is missing.
+    """
+
+    name = "cbor"
+    subprotocol = "wamp.2.cbor"
+    binary = True
+    title = "CBOR"
+
+    def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
+        cbor2 = library("cbor2", self.name)
+        self.scalars = SCALARS | {Decimal, cbor2.CBORTag}
+        super().__init__(default)
+        self._to_bytes: Callable[[Any], bytes] = cbor2.dumps
+        self._end_of_input: type[Exception] = cbor2.CBORDecodeEOF
+        self._decoder: Callable[[BytesIO], Any] = partial(
+            cbor2.CBORDecoder,
+            semantic_decoders={tag: partial(_keep, cbor2.CBORTag, tag) for tag in _TAGS_KEPT},
+            # Or lists could be keys, which can be made to collide: 360 kB of them took five seconds.
+            strict_hashable_types=True,
+        )
+
+    def _encode(self, message: list[Any]) -> bytes:
+        return self._to_bytes(message)
+
+    def _decode(self, payload: Payload) -> Any:
+        if isinstance(payload, str):
+            raise SerializationError("this is no CBOR but text")
+        decoder = self._decoder(BytesIO(payload))
+        value = decoder.decode()
+        try:
+            decoder.read(1)
+        except self._end_of_input:
+            return value
+        raise SerializationError("this is no CBOR: more follows after the message")
+
+
+def _keep(make_tag: Callable[[int, Any], Any], tag: int, value: Any, immutable: bool) -> Any:
+    return make_tag(tag, value)

@@ -1,0 +1,164 @@
+"""UBJSON as Crossbar speaks it, which is BJData, by the package bjdata-serpent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from math import prod
+from typing import Any
+
+from wampy.errors import SerializationError
+from wampy.interfaces import Payload
+from wampy.serializers.base import PlainSerializer, library
+from wampy.serializers.plain import SCALARS
+
+# How many bytes follow a marker.
+_SIZES = {**dict.fromkeys(b"ZTFN", 0), **dict.fromkeys(b"iUCB", 1), **dict.fromkeys(b"Iuh", 2)}
+_SIZES |= {**dict.fromkeys(b"lmd", 4), **dict.fromkeys(b"LMD", 8)}
+_INTEGERS = b"iUIulmLM"
+_SIGNED = b"iIlL"
+_DIMENSIONS = re.compile(rb"#\[")
+
+
+class UbjsonSerializer(PlainSerializer):
+    """BJData, which Crossbar offers under the name UBJSON (WAMP, "Serializers").
+
+    Decimals travel exactly, and integers have any size. The package nests 32 levels at most.
+
+    Args:
+        default: As for `PlainSerializer`.
+
+    Raises:
+        WampyError: The package bjdata-serpent is missing.
+    """
+
+    name = "ubjson"
+    subprotocol = "wamp.2.ubjson"
+    binary = True
+    title = "UBJSON"
+    scalars = SCALARS | {Decimal}
+    max_depth = 32
+
+    def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(default)
+        bjdata = library("bjdata_serpent", self.name)
+        self._to_bytes: Callable[[Any], bytes] = bjdata.encode
+        self._from_bytes: Callable[[Any], Any] = bjdata.decode
+
+    def _encode(self, message: list[Any]) -> bytes:
+        return self._to_bytes(message)
+
+    def _decode(self, payload: Payload) -> Any:
+        if isinstance(payload, str):
+            raise SerializationError("this is no UBJSON but text")
+        if _DIMENSIONS.search(payload):
+            _Scanner(payload).scan()
+        return self._from_bytes(payload)
+
+    def _problem(self, value: Any) -> str | None:
+        if isinstance(value, int):
+            try:
+                str(value)
+            except ValueError:
+                return "an integer with too many digits"
+        return None
+
+
+class _Scanner:
+    """Look for arrays whose dimensions promise more than the payload can hold, which the package would believe.
+
+    Sixteen bytes with the dimensions 2**24 and 0 are well-formed, and made it allocate more than a gigabyte of empty
+    lists. Only a payload that may have dimensions is scanned. What is not well-formed is for the package to refuse.
+
+    Args:
+        data: The payload.
+    """
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = data
+        self._at = 0
+
+    def scan(self) -> None:
+        """Go through the payload.
+
+        Raises:
+            SerializationError: There is such an array, or a table beside what may be one.
+        """
+        # The containers that are open: how many items each still has, None for one that has an end marker.
+        open_: list[tuple[bool, int | None]] = []
+        try:
+            while self._at < len(self._data):
+                if open_:
+                    keyed, left = open_[-1]
+                    if left == 0 or (left is None and self._data[self._at] in b"]}"):
+                        self._at += left is None
+                        open_.pop()
+                        continue
+                    if left is not None and self._data[self._at] != b"N"[0]:
+                        open_[-1] = (keyed, left - 1)
+                    if keyed:
+                        self._at += self._integer()
+                marker = self._next()
+                if marker in b"[{":
+                    self._open(marker == b"{"[0], open_)
+                elif marker in b"SH":
+                    self._at += self._integer()
+                else:
+                    self._at += _SIZES[marker]
+        except (IndexError, KeyError):
+            return  # not well-formed
+
+    def _open(self, keyed: bool, open_: list[tuple[bool, int | None]]) -> None:
+        size = None
+        if self._data[self._at] == b"$"[0]:
+            self._at += 1
+            marker = self._next()
+            if marker == b"{"[0]:
+                raise SerializationError("this is no message in UBJSON: it holds a table")
+            size = _SIZES[marker]
+        if self._data[self._at] != b"#"[0]:
+            open_.append((keyed, None))
+            return
+        self._at += 1
+        count = self._dimensions() if self._data[self._at] == b"["[0] else self._integer()
+        if size is None:
+            open_.append((keyed, count))
+            return
+        for _ in range(count if keyed else 0):
+            self._at += self._integer() + size
+        if not keyed:
+            self._at += count * size
+
+    def _dimensions(self) -> int:
+        self._at += 1
+        found = []
+        if self._data[self._at] == b"$"[0]:
+            kind = self._data[self._at + 1]
+            self._at += 3
+            found = [self._integer(kind) for _ in range(min(self._integer(), len(self._data)))]
+        else:
+            while self._data[self._at] != b"]"[0]:
+                found.append(self._integer())
+            self._at += 1
+        if prod(dimension or 1 for dimension in found) > len(self._data):
+            raise SerializationError("this is no UBJSON: the dimensions of an array exceed the message")
+        return prod(found)
+
+    def _integer(self, kind: int | None = None) -> int:
+        marker = self._next() if kind is None else kind
+        if marker not in _INTEGERS:
+            raise KeyError(marker)
+        start = self._at
+        self._at += _SIZES[marker]
+        if self._at > len(self._data):
+            raise IndexError
+        value = int.from_bytes(self._data[start : self._at], "little", signed=marker in _SIGNED)
+        if value < 0:
+            raise KeyError(value)
+        return value
+
+    def _next(self) -> int:
+        marker = self._data[self._at]
+        self._at += 1
+        return marker
