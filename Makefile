@@ -11,6 +11,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip --disable-pip-version-check -qq install --upgrade --upgrade-strategy eager
 
 READY := $(VENV)/.ready
+VECTORS_READY := .vectors/.ready
 ifdef WAMPY_CROSSBAR
 ROUTER_READY :=
 else
@@ -39,7 +40,7 @@ help:
 demo: $(READY) $(ROUTER_READY)
 	@$(PY) -m wampy demo
 
-test: $(READY) $(ROUTER_READY)
+test: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@$(PY) -m pytest $(ARGS)
 
 check: lint types docs
@@ -53,11 +54,11 @@ types: $(READY)
 docs: $(READY)
 	@$(PY) -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-tox: $(READY) $(ROUTER_READY)
+tox: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@sh .ci/tox $(PY) $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(ROUTER_VENV) .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(ROUTER_VENV) .vectors .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): setup.cfg setup.py pyproject.toml
 	$(need_python)
@@ -72,3 +73,7 @@ $(ROUTER_READY): setup.cfg
 	@$(call make_venv,$(ROUTER_VENV))
 	@$(ROUTER_VENV)/bin/python $(PIP_INSTALL) 'crossbar>=26.10'
 	@touch $@
+
+$(VECTORS_READY): .ci/fetch-vectors | $(READY)
+	@echo 'Fetching the test vectors of the WAMP specification (only the first time) ...'
+	@$(PY) .ci/fetch-vectors .vectors

@@ -104,8 +104,8 @@ class Message:
         """
         wire = list(self._listed(self))
         shortest = self._shortest
-        # An empty binary is a payload all the same.
-        while len(wire) > shortest and not wire[-1] and wire[-1] != b"":
+        # An empty binary or text is a payload all the same.
+        while len(wire) > shortest and not wire[-1] and not isinstance(wire[-1], (bytes, bytearray, str)):
             wire.pop()
         if None in wire:
             field = self.FIELDS[wire.index(None) - 1]
@@ -173,7 +173,7 @@ def positional(args: Any) -> tuple[Any, ...]:
     Returns:
         What a function is called with.
     """
-    return (bytes(args),) if isinstance(args, (bytes, bytearray)) else tuple(args)
+    return (args,) if isinstance(args, (bytes, bytearray, str)) else tuple(args)
 
 
 def _with_lists(values: tuple[Any, ...]) -> list[Any]:

@@ -21,6 +21,8 @@ _CACHED_URI = 256
 
 _URI = re.compile(r"([^\s.#]+\.)*[^\s.#]+")
 _URI_PATTERN = re.compile(r"([^\s.#]+\.|\.)*([^\s.#]+)?")
+# What an implementation adds to an enumeration begins like this.
+_CUSTOM = re.compile(r"x_[a-z0-9_]*")
 
 
 class _Eliding(reprlib.Repr):
@@ -155,14 +157,22 @@ def check_dict(value: Any, message: Any = None) -> str | None:
 
 
 def check_args(value: Any, message: Any) -> str | None:
-    """Allow a list, or one bare binary in the transparent form (WAMP, "Payload Passthru Mode")."""
+    """Allow a list, or one bare binary in the transparent form (WAMP, "Payload Passthru Mode").
+
+    A bare text passes as well: a JSON peer that does not know WAMP's form for binaries writes one.
+    """
     if isinstance(value, (list, tuple)):
         return None
-    if not isinstance(value, bytes):
+    if not isinstance(value, (bytes, bytearray, str)):
         return wrong("a list", value)
     if message.header.get("enc_algo") is None:
-        return wrong("a list (a bare binary needs 'enc_algo')", value)
+        return wrong("a list" if isinstance(value, str) else "a list (a bare binary needs 'enc_algo')", value)
     return " must stand alone when they are one bare binary" if message.kwargs else None
+
+
+def check_key(value: Any, message: Any = None) -> str | None:
+    """Allow what identifies a key: text or a binary."""
+    return None if isinstance(value, (str, bytes)) else wrong("text or a binary", value)
 
 
 def one_of(*allowed: str) -> Check:
@@ -171,6 +181,17 @@ def one_of(*allowed: str) -> Check:
 
     def check(value: Any, message: Any = None) -> str | None:
         return None if isinstance(value, str) and value in allowed else wrong(expected, value)
+
+    return check
+
+
+def one_of_or_custom(*allowed: str) -> Check:
+    """Make a check for an enumeration that implementations may add to, with names that begin with ``x_``."""
+    expected = "one of " + ", ".join(map(repr, allowed)) + ", or begin with 'x_'"
+
+    def check(value: Any, message: Any = None) -> str | None:
+        known = isinstance(value, str) and (value in allowed or _CUSTOM.fullmatch(value))
+        return None if known else wrong(expected, value)
 
     return check
 

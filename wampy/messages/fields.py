@@ -15,6 +15,7 @@ from wampy.messages.checks import (
     check_fresh_id,
     check_id,
     check_id_or_zero,
+    check_key,
     check_secret_text,
     check_text,
     check_uri,
@@ -22,18 +23,25 @@ from wampy.messages.checks import (
     dict_with,
     list_of,
     one_of,
+    one_of_or_custom,
     or_null,
 )
 
 MATCH = one_of("exact", "prefix", "wildcard")
 CANCEL_MODE = one_of("skip", "kill", "killnowait")
 #: Keys that every message with a payload may have: payload passthru mode, and its older form on Crossbar.
-PAYLOAD: dict[str, Check] = dict.fromkeys(
-    ("ppt_scheme", "ppt_serializer", "ppt_cipher", "ppt_keyid", "enc_algo", "enc_key", "enc_serializer"),
-    check_text,
-)
+PAYLOAD: dict[str, Check] = {
+    **dict.fromkeys(("ppt_scheme", "ppt_serializer", "ppt_cipher", "ppt_keyid"), check_text),
+    "enc_algo": one_of_or_custom("cryptobox", "mqtt", "xbr", "null"),
+    "enc_key": check_key,
+    "enc_serializer": one_of_or_custom("json", "msgpack", "cbor", "ubjson", "flatbuffers", "opaque", "null"),
+}
 #: What routers that are linked with each other write about the way a message came.
-ROUTED: dict[str, Check] = {"forward_for": list_of(check_dict)}
+ROUTED: dict[str, Check] = {
+    "forward_for": list_of(
+        dict_with(session=or_null(check_id), authid=or_null(check_text), authrole=or_null(check_text))
+    )
+}
 
 _FEATURES = (
     "call_canceling call_reroute call_timeout call_trustlevels caller_identification event_history "

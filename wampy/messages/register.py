@@ -12,6 +12,7 @@ OPTIONS = header(
     concurrency=check_positive,
     force_reregister=check_flag,
     disclose_caller=check_flag,
+    forward_timeout=check_flag,
     **ROUTED,
 )
 

@@ -50,7 +50,16 @@ from wampy.messages import parse
         ([64, 1, {"concurrency": 0}, "a.b"], r"REGISTER: options\.concurrency must be an integer, 1 or more"),
         ([67, 0, {}], r"UNREGISTERED: details must have 'registration'"),
         ([68, 1, 2, {"procedure": 5}], r"INVOCATION: details\.procedure must be a URI"),
-        ([68, 1, 2, {"enc_algo": 5}, []], r"INVOCATION: details\.enc_algo must be text"),
+        (
+            [68, 1, 2, {"enc_algo": 5}, []],
+            r"INVOCATION: details\.enc_algo must be one of 'cryptobox', .*, or begin with 'x_', not 5",
+        ),
+        ([36, 1, 2, {"enc_algo": "rot13"}, b"\x01"], r"EVENT: details\.enc_algo must be one of .*, not 'rot13'"),
+        ([16, 1, {"enc_serializer": "X_mine"}, "a"], r"PUBLISH: options\.enc_serializer must be one of 'json'"),
+        ([48, 1, {"enc_key": 5}, "a"], r"CALL: options\.enc_key must be text or a binary, not 5"),
+        ([36, 1, 2, {"forward_for": [{"session": "x"}]}], r"EVENT: details\.forward_for\[0\]\.session must be an int"),
+        ([48, 1, {"forward_for": [{"authrole": 1}]}, "a"], r"CALL: options\.forward_for\[0\]\.authrole must be text"),
+        ([64, 1, {"forward_timeout": 1}, "a.b"], r"REGISTER: options\.forward_timeout must be true or false"),
         ([70, 1, {"progress": None}], r"YIELD: options\.progress must be true or false, not None"),
     ],
 )
@@ -75,6 +84,10 @@ def test_faults_are_named(wire, said):
         [68, 1, 2, {"caller": None, "procedure": "a.b", "progress": False, "timeout": 0}],
         [16, 1, {"exclude": [1, 2**53], "exclude_authid": ["a"], "ppt_scheme": "x_mine"}, "a", [b"\x01"]],
         [48, 1, {"x_mine": 1}, "日本.語", [], {"": 1}],
+        [36, 1, 2, {"enc_algo": "x_rot13", "enc_key": b"\x00\x01", "enc_serializer": "x_"}, b"\x01"],
+        [68, 1, 2, {"enc_algo": "cryptobox", "enc_key": "key", "enc_serializer": "opaque"}, "a text"],
+        [70, 1, {"enc_algo": "null"}, ""],
+        [50, 1, {"forward_for": [{"session": None, "authid": None, "authrole": "router", "hops": 3}]}],
     ],
 )
 def test_what_is_unknown_or_merely_unusual_passes(wire):
