@@ -80,7 +80,7 @@ def test_attributes_to_message_to_bytes(sample, name):
 
 def check_attributes(message, attributes):
     attributes = dict(attributes)
-    assert message.WAMP_CODE == attributes.pop("message_type")
+    assert attributes.pop("message_type") == message.WAMP_CODE
     for field, value in map_names(type(message), attributes).items():
         found = getattr(message, field)
         assert found == value or (value is None and not found), (field, found, value)

@@ -8,7 +8,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
-from wampy.errors import SerializationError
+from wampy.errors import SerializationError, WampyError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
 from wampy.serializers.plain import SCALARS
@@ -16,8 +16,10 @@ from wampy.serializers.plain import SCALARS
 # Tags that cbor2 would make objects of: dates, UUIDs, sets, regular expressions, shared references and so on. They
 # arrive as a CBORTag, like those it does not know, because some of these objects are cyclic, some cost more time to
 # make than a message may take, and a malformed one must not cost the session. Left to cbor2 are big integers (2
-# and 3), decimals (4), and the one that means nothing (55799).
+# and 3) and decimals (4).
 _TAGS_KEPT = (0, 1, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000)
+# "What follows is CBOR": it means nothing here.
+_TAG_DROPPED = 55799
 
 
 class CborSerializer(PlainSerializer):
@@ -31,7 +33,7 @@ class CborSerializer(PlainSerializer):
         default: As for `PlainSerializer`.
 
     Raises:
-        WampyError: The package cbor2 is missing.
+        WampyError: The package cbor2 is missing, or too old.
     """
 
     name = "cbor"
@@ -47,10 +49,17 @@ class CborSerializer(PlainSerializer):
         self._end_of_input: type[Exception] = cbor2.CBORDecodeEOF
         self._decoder: Callable[[BytesIO], Any] = partial(
             cbor2.CBORDecoder,
-            semantic_decoders={tag: partial(_keep, cbor2.CBORTag, tag) for tag in _TAGS_KEPT},
+            semantic_decoders={
+                **{tag: partial(_keep, cbor2.CBORTag, tag) for tag in _TAGS_KEPT},
+                _TAG_DROPPED: _drop,
+            },
             # Or lists could be keys, which can be made to collide: 360 kB of them took five seconds.
             strict_hashable_types=True,
         )
+        try:
+            self._decoder(BytesIO())
+        except TypeError as error:
+            raise WampyError("the serializer 'cbor' needs cbor2 6.2: pip install --upgrade 'wampy[cbor]'") from error
 
     def _encode(self, message: list[Any]) -> bytes:
         return self._to_bytes(message)
@@ -69,3 +78,7 @@ class CborSerializer(PlainSerializer):
 
 def _keep(make_tag: Callable[[int, Any], Any], tag: int, value: Any, immutable: bool) -> Any:
     return make_tag(tag, value)
+
+
+def _drop(value: Any, immutable: bool) -> Any:
+    return value

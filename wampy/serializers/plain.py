@@ -41,8 +41,6 @@ def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -
         False when some type is none of those, a key is no text, or the message is too deep. Hot: each message
         that is sent passes here.
     """
-    if depth <= 0:
-        return False
     if type(container) is dict:
         for key in container:
             if type(key) is not str:
@@ -53,7 +51,7 @@ def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -
     for value in container:
         kind = type(value)
         if kind not in scalars and (
-            kind not in _CONTAINERS or (value and not is_plain(value, scalars, depth - 1))
+            kind not in _CONTAINERS or depth == 1 or (value and not is_plain(value, scalars, depth - 1))
         ):
             return False
     return True

@@ -98,12 +98,12 @@ class _Scanner:
                     if left is not None and self._data[self._at] != b"N"[0]:
                         open_[-1] = (keyed, left - 1)
                     if keyed:
-                        self._at += self._integer()
+                        self._skip_text()
                 marker = self._next()
                 if marker in b"[{":
                     self._open(marker == b"{"[0], open_)
                 elif marker in b"SH":
-                    self._at += self._integer()
+                    self._skip_text()
                 else:
                     self._at += _SIZES[marker]
         except (IndexError, KeyError):
@@ -125,10 +125,12 @@ class _Scanner:
         if size is None:
             open_.append((keyed, count))
             return
-        for _ in range(count if keyed else 0):
-            self._at += self._integer() + size
         if not keyed:
             self._at += count * size
+            return
+        for _ in range(count):
+            self._skip_text()
+            self._at += size
 
     def _dimensions(self) -> int:
         self._at += 1
@@ -144,6 +146,10 @@ class _Scanner:
         if prod(dimension or 1 for dimension in found) > len(self._data):
             raise SerializationError("this is no UBJSON: the dimensions of an array exceed the message")
         return prod(found)
+
+    def _skip_text(self) -> None:
+        length = self._integer()
+        self._at += length
 
     def _integer(self, kind: int | None = None) -> int:
         marker = self._next() if kind is None else kind
