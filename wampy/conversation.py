@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from wampy.config.options import Options
@@ -20,14 +21,8 @@ from wampy.errors import (
     WampyError,
     WampyTimeOutError,
 )
-from wampy.interfaces import Backend, Payload, Transport
-from wampy.messages import (
-    Abort,
-    Goodbye,
-    Hello,
-    Message,
-    parse,
-)
+from wampy.interfaces import Backend, Payload, Serializer, Transport
+from wampy.messages import Abort, Goodbye, Hello, Message, parse
 from wampy.outbox import Outbox
 from wampy.protocol.pending import PendingRequests, fresh
 from wampy.protocol.request_ids import RequestIds
@@ -37,15 +32,9 @@ from wampy.workers import Job, Workers
 
 logger = logging.getLogger(__name__)
 
-class Default:
-    """Stands for "the client's own timeout", which ``None``, no limit, cannot."""
-
-    def __repr__(self) -> str:
-        return "the client's"
-
-
-DEFAULT = Default()
-Timeout = float | None | Default
+# Seconds that the close handshake may take when the session is over anyway: a router that has just lied, or said
+# GOODBYE, must not keep it for as long as a stop() in good order would wait.
+LAST_WORDS = 0.5
 
 
 class HandlesMessages(Protocol):
@@ -111,6 +100,11 @@ class Conversation:
         return self.id
 
     @property
+    def serializer(self) -> Serializer:
+        """The serializer that the router chose; there is none before it has."""
+        return self._transport.serializer
+
+    @property
     def state(self) -> State:
         """Where the session stands."""
         return self._machine.state
@@ -147,7 +141,8 @@ class Conversation:
             self._transport.connect(deadline)
             self._transport.start(self._on_payloads, self._on_lost)
             self._connected = True
-            self._outbox.emit(Hello(self.realm, self.options.hello_details()))
+            with suppress(ConnectionClosed):  # something came with the handshake: the reader will say what
+                self._outbox.emit(Hello(self.realm, self.options.hello_details()))
             if not self._joined.wait(self._remaining(deadline)):
                 raise WampyTimeOutError(f"WELCOME from the router for realm {self.realm!r}")
             if self.reason is not None:
@@ -166,13 +161,13 @@ class Conversation:
         self.id, self.details = session_id, details
         self._joined.set()
 
-    def finish(self, error: Exception, *, abort: Abort | None = None, within: Timeout = DEFAULT) -> None:
+    def finish(self, error: Exception, *, abort: Abort | None = None, within: float | None = LAST_WORDS) -> None:
         """End the session: settle everything that waits, then close the transport. Never blocks.
 
         Args:
             error: What the waiters raise.
             abort: What to tell the router first.
-            within: Seconds that the close handshake may take, 0 to skip it; left out, ``close_timeout``.
+            within: Seconds that the close handshake may take, 0 to skip it, ``None`` for no limit.
         """
         if self.reason is None:
             self.reason = error
@@ -186,7 +181,7 @@ class Conversation:
             self._joined.set()
             self._goodbye.set()
             self.workers.close(kill=False)
-        self._transport.close(self.options.close_timeout if isinstance(within, Default) else within)
+        self._transport.close(within)
 
     def _settle_all(self, error: Exception) -> None:
         """Let everybody who waits for a reply raise; for children."""
@@ -225,8 +220,11 @@ class Conversation:
             self.finish(_stopped())
 
     def _on_lost(self, error: Exception) -> None:
-        # Some routers answer our GOODBYE by closing, without a word.
-        self.finish(_stopped() if self._machine.state is State.CLOSING else error)
+        if self._machine.state is State.CLOSING:
+            error = _stopped()  # some routers answer our GOODBYE by closing, without a word
+        elif isinstance(error, ConnectionClosed) and self.established:
+            error.clean = False  # the WebSocket's end may be in good order, the session's is not without GOODBYE
+        self.finish(error)
         assert self.reason is not None
         try:
             self._on_end(self, self.reason)
@@ -273,7 +271,7 @@ class Conversation:
         self.handler.handle_message(message)
 
     def _violated(self, error: WampyError) -> None:
-        logger.error("session %s: %s", self.id, error)
+        # Not logged here: whoever hears of the session's end does that, once.
         reason = error if isinstance(error, WampProtocolError) else WampProtocolError(str(error))
         self.finish(reason, abort=Abort({"message": str(error)}, reason.uri))
 
@@ -342,7 +340,11 @@ class Conversation:
         if self._home is None or self.reason is not None:
             raise fresh(self._closed())
         self.backend.check_caller(self._home)
-        if not self._transport.wait_for_room(self._deadline(seconds)):
+        try:
+            roomy = self._transport.wait_for_room(self._deadline(seconds))
+        except ConnectionClosed as exc:
+            raise (exc if self.reason is None else fresh(self._closed())) from None
+        if not roomy:
             raise WampyTimeOutError("room in the outgoing buffer; the router does not read", seconds)
 
     def _closed(self) -> Exception:
@@ -367,16 +369,6 @@ class Conversation:
 
     def _remaining(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0)
-
-    def router_has(self, role: str, feature: str) -> bool:
-        """Say whether WELCOME announced a feature.
-
-        Args:
-            role: ``dealer`` or ``broker``.
-            feature: The feature's key.
-        """
-        announced = self.details.get("roles", {}).get(role)
-        return bool(isinstance(announced, dict) and (announced.get("features") or {}).get(feature))
 
 
 def _stopped() -> ConnectionClosed:

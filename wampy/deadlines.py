@@ -1,4 +1,4 @@
-"""When requests are given up: one timer for the whole session."""
+"""How long requests wait, and when they are given up: one timer for the whole session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from collections.abc import Callable
 
 from wampy.interfaces import Backend, Timer
 from wampy.protocol.pending import PendingRequest, PendingRequests
+
+
+class Default:
+    """Stands for "the client's own timeout", which ``None``, no limit, cannot."""
+
+    def __repr__(self) -> str:
+        return "the client's"
+
+
+DEFAULT = Default()
+Timeout = float | None | Default
 
 
 class Deadlines:

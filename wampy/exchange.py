@@ -8,8 +8,8 @@ from typing import Any
 
 from wampy.config.options import check_seconds
 from wampy.constants import CANCELED
-from wampy.conversation import Conversation, Default, Timeout
-from wampy.deadlines import Deadlines
+from wampy.conversation import Conversation
+from wampy.deadlines import Deadlines, Default, Timeout
 from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyTimeOutError
 from wampy.messages import Call, Cancel, Error, Message, positional
 from wampy.protocol.pending import PendingRequest
@@ -107,6 +107,16 @@ class Exchange(Conversation):
         pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), subject=subject)
         with suppress(ConnectionClosed):
             self._outbox.emit(message, pending)
+
+    def router_has(self, role: str, feature: str) -> bool:
+        """Say whether WELCOME announced a feature.
+
+        Args:
+            role: ``dealer`` or ``broker``.
+            feature: The feature's key.
+        """
+        announced = self.details.get("roles", {}).get(role)
+        return bool(isinstance(announced, dict) and (announced.get("features") or {}).get(feature))
 
     # When there is no reply.
 

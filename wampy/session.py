@@ -10,7 +10,7 @@ from typing import Any
 from wampy.auth import answer_challenge
 from wampy.config import settings
 from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, REMEMBERED_ROLES, RUNTIME_ERROR
-from wampy.conversation import DEFAULT, Timeout
+from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampyError
 from wampy.exchange import Exchange
 from wampy.messages import (
@@ -62,7 +62,7 @@ class Session(Exchange):
             super()._settle_anyway(message, exc)
             return
         request_id: int = message.request_id  # type: ignore[attr-defined]
-        if request_id in self.unanswered and request_id not in self.invocations:
+        if request_id in self.unanswered and request_id not in self.invocations and self.established:
             text = f"the handler of INVOCATION raised {type(exc).__name__}"
             self.answer(Error(Invocation.WAMP_CODE, request_id, {}, RUNTIME_ERROR, [text]))
 

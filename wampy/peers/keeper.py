@@ -168,8 +168,10 @@ class Keeper:
         self._next(url)
         if joined:
             self._set_stopped()
-        if joined and not clean:  # last: a logging handler is the user's, and may fail
-            logger.error("session %s with %s was lost: %s", session.id, redact(url), reason)
+        if joined and (not clean or isinstance(reason, SessionClosed)):
+            # Last: a logging handler is the user's, and may fail. And the one record of it, whatever ended it.
+            level = logging.WARNING if clean else logging.ERROR
+            logger.log(level, "session %s with %s was lost: %s", session.id, redact(url), reason)
 
     # Hooks: in order, in a green thread of their own.
 

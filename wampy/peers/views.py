@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wampy.conversation import DEFAULT, Timeout
+from wampy.deadlines import DEFAULT, Timeout
 from wampy.roles.caller import PendingCall, RpcProxy
 from wampy.roles.publisher import check_publication
 from wampy.session import Session
