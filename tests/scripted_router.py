@@ -83,10 +83,15 @@ class ScriptedRouter:
             peer.shake_hands()
         return peer
 
-    def close(self):
-        """Close everything, without a word."""
+    def drop_all(self):
+        """Close all connections, without a word."""
         for peer in self.peers:
             peer.drop()
+        self.peers.clear()
+
+    def close(self):
+        """Close everything, without a word."""
+        self.drop_all()
         self._listener.close()
 
 

@@ -1,10 +1,13 @@
 """A router that does what a script says, on a real socket: the faults that a real router will not make to order."""
 
 import contextlib
+import importlib.util
 import json
 import select
 import socket
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -281,3 +284,35 @@ def own_router():
 
     with Crossbar() as router:
         yield router
+
+
+# Routers that lie; the scripted router tells every word of theirs.
+
+
+@pytest.fixture(scope="session")
+def hostile(quick_leak_check):
+    """The module `hostile`: `Ordeal`, `Witness`, and the request ids of what waits."""
+    # There are no packages in tests/, so a module beside this file cannot be imported by name.
+    name = "wampy_tests_hostile"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("hostile.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture
+def scripted(green, wamp):
+    """A scripted router that listens; closed without a word at the end."""
+    router = wamp.ScriptedRouter(green.backend)
+    yield router
+    router.close()
+
+
+@pytest.fixture
+def ordeal(hostile, green, wamp, scripted, caplog):
+    """An `Ordeal` with the scripted router."""
+    ordeal = hostile.Ordeal(green, wamp, scripted, caplog)
+    yield ordeal
+    ordeal.close()
