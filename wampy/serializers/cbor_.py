@@ -16,8 +16,9 @@ from wampy.serializers.plain import SCALARS
 # Tags that cbor2 would make objects of: dates, UUIDs, sets, regular expressions, shared references and so on. They
 # arrive as a CBORTag, like those it does not know, because some of these objects are cyclic, some cost more time to
 # make than a message may take, and a malformed one must not cost the session. Left to cbor2 are big integers (2
-# and 3) and decimals (4).
+# and 3).
 _TAGS_KEPT = (0, 1, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000)
+_DECIMAL = 4
 # "What follows is CBOR": it means nothing here.
 _TAG_DROPPED = 55799
 
@@ -51,6 +52,7 @@ class CborSerializer(PlainSerializer):
             cbor2.CBORDecoder,
             semantic_decoders={
                 **{tag: partial(_keep, cbor2.CBORTag, tag) for tag in _TAGS_KEPT},
+                _DECIMAL: _decimal,
                 _TAG_DROPPED: _drop,
             },
             # Or lists could be keys, which can be made to collide: 360 kB of them took five seconds.
@@ -82,3 +84,12 @@ def _keep(make_tag: Callable[[int, Any], Any], tag: int, value: Any, immutable: 
 
 def _drop(value: Any, immutable: bool) -> Any:
     return value
+
+
+def _decimal(value: Any, immutable: bool) -> Decimal:
+    exponent, mantissa = value
+    if type(exponent) is not int or type(mantissa) is not int:
+        raise ValueError("a decimal is made of two integers")
+    # By way of text, because Python limits its length (to 4,300 digits): the time that it takes grows with the square,
+    # and for 1 MB of digits it was over a minute.
+    return Decimal(f"{mantissa}e{exponent}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+from wampy.errors import SerializationError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
 from wampy.serializers.plain import SCALARS
+
+# What timestamps begin with, in their three lengths.
+_TIMESTAMP = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
 
 
 class MsgpackSerializer(PlainSerializer):
@@ -34,13 +39,24 @@ class MsgpackSerializer(PlainSerializer):
         super().__init__(default)
         self._pack: Callable[[Any], bytes] = msgpack.packb
         self._unpack: Callable[..., Any] = msgpack.unpackb
+        self._timestamp: type = msgpack.Timestamp
 
     def _encode(self, message: list[Any]) -> bytes:
         return self._pack(message)
 
     def _decode(self, payload: Payload) -> Any:
-        # Keys that are no text are another peer's fault, for which this session must not be ended.
-        return self._unpack(payload, strict_map_key=False)
+        # Keys that are no text are another peer's fault, for which this session must not be ended. But timestamps can
+        # be made to collide in a dictionary: 1 MB of them took minutes.
+        hook = None
+        if not isinstance(payload, str) and _TIMESTAMP.search(payload):
+            hook = self._to_dictionary
+        return self._unpack(payload, strict_map_key=False, object_pairs_hook=hook)
+
+    def _to_dictionary(self, pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        for key, _ in pairs:
+            if type(key) is self._timestamp:
+                raise SerializationError("this is no message in MessagePack: a timestamp is a key")
+        return dict(pairs)
 
     def _problem(self, value: Any) -> str | None:
         if type(value) is int and not -(2**63) <= value < 2**64:
