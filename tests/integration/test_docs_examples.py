@@ -61,6 +61,10 @@ OUTPUTS = {
         ticks: [0, 1, 2]
         events: 3
     """,
+    "serializers.py": """
+        spoken: msgpack
+        {'number': '00000000-0000-0000-0000-000000000001', 'placed': '2026-11-24T09:30:00+00:00', 'items': ['apples']}
+    """,
     "patched.py": """
         {'slept'}
         all at once: True

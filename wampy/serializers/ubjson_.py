@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from math import prod
+from struct import pack
 from typing import Any
 
 from wampy.errors import SerializationError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
-from wampy.serializers.plain import SCALARS
+from wampy.serializers.plain import SCALARS, is_plain
 
 # How many bytes follow a marker.
 _SIZES = {**dict.fromkeys(b"ZTFN", 0), **dict.fromkeys(b"iUCB", 1), **dict.fromkeys(b"Iuh", 2)}
@@ -19,6 +20,7 @@ _SIZES |= {**dict.fromkeys(b"lmd", 4), **dict.fromkeys(b"LMD", 8)}
 _INTEGERS = b"iUIulmLM"
 _SIGNED = b"iIlL"
 _DIMENSIONS = re.compile(rb"#\[")
+_HALF_FLOAT = b"h"
 
 
 class UbjsonSerializer(PlainSerializer):
@@ -39,6 +41,7 @@ class UbjsonSerializer(PlainSerializer):
     title = "UBJSON"
     scalars = SCALARS | {Decimal}
     max_depth = 32
+    _without_floats = scalars - {float}
 
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
         super().__init__(default)
@@ -47,7 +50,20 @@ class UbjsonSerializer(PlainSerializer):
         self._from_bytes: Callable[[Any], Any] = bjdata.decode
 
     def _encode(self, message: list[Any]) -> bytes:
-        return self._to_bytes(message)
+        payload = self._to_bytes(message)
+        return self._with_long_floats(message) if _HALF_FLOAT in payload else payload
+
+    def _with_long_floats(self, value: Any) -> bytes:
+        # The package writes 1.5 in two bytes, which is enough, but Crossbar's would read that as an integer.
+        if isinstance(value, float):
+            return b"D" + pack("<d", value)
+        if not isinstance(value, (dict, list, tuple)) or is_plain(value, self._without_floats, self.max_depth):
+            return self._to_bytes(value)
+        if isinstance(value, dict):
+            # A key is a text without the marker in front.
+            items = (self._to_bytes(key)[1:] + self._with_long_floats(item) for key, item in value.items())
+            return b"{" + b"".join(items) + b"}"
+        return b"[" + b"".join(map(self._with_long_floats, value)) + b"]"
 
     def _decode(self, payload: Payload) -> Any:
         if isinstance(payload, str):

@@ -6,6 +6,7 @@ import logging
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 
 from websockets.client import ClientProtocol
@@ -34,15 +35,18 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 REFUSAL_PATIENCE = 0.5
 
 SWITCHING_PROTOCOLS = 101
-_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b(?: ([ -~]{1,300})\r?\n)?")
 _HEAD_SIZE = 65_536
 
 _LIKELY_CAUSES = {
+    400: "it may have none of the subprotocols that were offered, {offered}",
     401: "the router wants HTTP authentication",
     403: "the router does not allow this origin or client",
     404: "Crossbar's usual path is '/ws'",
     426: "the server wants another protocol on this path",
 }
+
+_USUAL_REASONS = {"", *(status.phrase for status in HTTPStatus)}
 
 
 class WebSocket(SocketTransport):
@@ -130,6 +134,10 @@ class WebSocket(SocketTransport):
         status = _status(head)
         if status is not None and status != SWITCHING_PROTOCOLS:
             cause = _LIKELY_CAUSES.get(status, "is the URL that of a WAMP router?")
+            cause = cause.format(offered=", ".join(self._offered))
+            said = _reason(head)
+            if said:
+                cause += f". It says: {said}"
             headers = _headers(error.response) if isinstance(error, InvalidStatus) else {}
             return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
         if not head:
@@ -248,6 +256,13 @@ def _status(head: bytes) -> int | None:
     """Read the HTTP status, also of an answer that is not whole or of HTTP/1.0, which the core refuses."""
     found = _STATUS_LINE.match(head)
     return int(found[1]) if found else None
+
+
+def _reason(head: bytes) -> str:
+    """Read what a refusal says beside the status; Crossbar says there which subprotocols it has."""
+    found = _STATUS_LINE.match(head)
+    text = found[2].decode("ascii").strip() if found and found[2] else ""
+    return "" if text in _USUAL_REASONS else text
 
 
 def _headers(response: Any) -> Mapping[str, str]:

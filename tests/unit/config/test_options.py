@@ -1,6 +1,7 @@
 """What a session is made with, checked when it is given."""
 
 import dataclasses
+import sys
 from types import MappingProxyType
 
 import pytest
@@ -9,6 +10,7 @@ from wampy import Client, __version__
 from wampy.auth import Ticket, WampCRA
 from wampy.config.options import Options, check_seconds
 from wampy.errors import AddressError, WampyError
+from wampy.serializers import JsonSerializer
 
 
 def test_the_defaults():
@@ -28,6 +30,13 @@ BAD = [
     ({"roles": "caller"}, "roles"),
     ({"auth": "secret"}, "auth"),
     ({"auth": [Ticket("joe", "x"), "secret"]}, "auth"),
+    ({"serializers": ()}, "serializers is one or several names"),
+    ({"serializers": None}, "serializers is one or several names"),
+    ({"serializers": {"json": 1}}, "serializers is one or several names"),
+    ({"serializers": ("json", "yaml")}, "there is no serializer 'yaml'; known: 'json'"),
+    ({"serializers": ["json", 5]}, "there is no serializer 5"),
+    ({"serializers": ["json", "cbor", JsonSerializer()]}, "serializers names 'json' twice"),
+    ({"serializers": JsonSerializer}, "serializers is one or several names"),
     ({"call_timeout": 0}, "call_timeout"),
     ({"call_timeout": -1}, "call_timeout"),
     ({"open_timeout": "10"}, "open_timeout"),
@@ -55,6 +64,22 @@ def test_a_value_that_cannot_be_used_is_named(parameters, name):
 @pytest.mark.parametrize("name", ["call_timeout", "open_timeout", "close_timeout", "send_timeout", "max_message_size"])
 def test_none_is_no_limit(name):
     assert getattr(Options(**{name: None}), name) is None
+
+
+def test_serializers_are_offered_in_their_order():
+    assert [each.name for each in Options().offered] == ["json"]
+    assert [each.name for each in Options(serializers="cbor").offered] == ["cbor"]
+    mine = JsonSerializer(default=str)
+    assert Options(serializers=mine).offered == (mine,)
+    options = Options(serializers=["msgpack", mine, "cbor.batched"])
+    assert [each.name for each in options.offered] == ["msgpack", "json", "cbor.batched"]
+    assert options.offered[1] is mine
+
+
+def test_a_serializer_whose_package_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cbor2", None)
+    with pytest.raises(WampyError, match=r"pip install 'wampy\[cbor\]'"):
+        Client(serializers=("cbor", "json"))
 
 
 def test_a_client_checks_its_urls():

@@ -87,6 +87,16 @@ def test_a_cbor2_that_is_too_old_is_named(monkeypatch):
 # UBJSON.
 
 
+def test_floats_are_written_in_eight_bytes():
+    # In two, which is enough for this one, Crossbar's library would read an integer.
+    assert UBJSON.dumps([-1.5]) == b"[D\0\0\0\0\0\0\xf8\xbf]"
+    message = ["h", {"h": [1.5, 300, {}], "i": [], "ä": None}, [2**70, b"", b"h", 0.1, [[True]]], "", -0.0]
+    payload = UBJSON.dumps(message)
+    assert UBJSON.loads(payload) == message
+    assert payload.startswith(b"[SU\x01h{U\x01h[D\0\0\0\0\0\0\xf8\x3fu\x2c\x01{}]U\x01i[]U\x02")
+    assert payload.endswith(b"[[T]]]SU\0D\0\0\0\0\0\0\0\x80]")
+
+
 @pytest.mark.parametrize(
     ("payload", "value"),
     [

@@ -98,6 +98,13 @@ def test_a_refusal_tells_status_url_and_likely_cause(refused, answer, status, te
         assert error.headers["x-why"] == "because"
 
 
+def test_a_refusal_s_own_words_are_passed_on(refused):
+    error = refused("HTTP/1.1 400 We only speak wamp.2.morse\r\n\r\n", "close")
+    assert str(error).endswith(
+        "it may have none of the subprotocols that were offered, wamp.2.json. It says: We only speak wamp.2.morse"
+    )
+
+
 @pytest.mark.parametrize("then", ["stay", "close"])
 @pytest.mark.parametrize(
     "answer",
