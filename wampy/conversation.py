@@ -354,14 +354,6 @@ class Conversation:
             return self.reason
         return ConnectionClosed(str(self.reason))
 
-    def _check_may_block(self) -> None:
-        if self._transport.in_reader:
-            raise WampyError(
-                "a blocking request was made inside a message handler, that is in the green thread that would "
-                "have to read the answer; hand it to a worker: self.session.spawn_worker(function, …)"
-            )
-        self.backend.check_caller(self._home)
-
     # Time.
 
     def _deadline(self, seconds: float | None) -> float | None:

@@ -10,7 +10,7 @@ from wampy.config.options import check_seconds
 from wampy.constants import CANCELED
 from wampy.conversation import Conversation
 from wampy.deadlines import Deadlines, Default, Timeout
-from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyTimeOutError
+from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyError, WampyTimeOutError
 from wampy.messages import Call, Cancel, Error, Message, positional
 from wampy.protocol.pending import PendingRequest
 from wampy.workers import current_worker
@@ -38,6 +38,14 @@ class Exchange(Conversation):
         self._outbox.emit(message, pending)
         self._deadlines.watch(deadline)
         return pending
+
+    def _check_may_block(self) -> None:
+        if self._transport.in_reader:
+            raise WampyError(
+                "a blocking request was made inside a message handler, that is in the green thread that would "
+                "have to read the answer; hand it to a worker: self.session.spawn_worker(function, …)"
+            )
+        self.backend.check_caller(self._home)
 
     def _reply(self, pending: PendingRequest, timeout: float | None = None, shared: bool = False) -> Any:
         """Wait for a reply; an ERROR is raised.

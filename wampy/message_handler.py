@@ -230,8 +230,8 @@ class MessageHandler:
             if subscription.details_arg is not None:
                 kwargs[subscription.details_arg] = dict(message_obj.details)
             function(*positional(message_obj.args), **kwargs)
-        except Exception:
-            logger.exception("the handler of %s failed", topic)
+        except Exception as error:
+            _log_failure(self.session, f"the handler of {topic}", error)
 
     # Invocations.
 
@@ -287,7 +287,7 @@ class MessageHandler:
         except BaseException as error:  # sys.exit() in a callee must not leave its caller waiting either
             exc = error
             if not isinstance(error, RemoteError):
-                logger.exception("%s failed", registration.procedure)
+                _log_failure(session, registration.procedure, error)
         finally:
             session.invocations.pop(message_obj.request_id, None)
         try:
@@ -344,6 +344,12 @@ class MessageHandler:
         if role_id not in session.removed and not under_way:
             raise WampProtocolError(f"{message_obj.name.upper()} for {role_id}, which was never acknowledged")
         logger.debug("dropped %s for %s, which is not in use", message_obj.name.upper(), role_id)
+
+
+def _log_failure(session: Any, what: str, error: BaseException) -> None:
+    # What only passes on that the session is over is no news: of that there is one record, and it is the Keeper's.
+    over = session.reason is not None and isinstance(error, (ConnectionClosed, type(session.reason)))
+    logger.log(logging.DEBUG if over else logging.ERROR, "%s failed", what, exc_info=error)
 
 
 def _revoked(details: Any, key: str) -> int:

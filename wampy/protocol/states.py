@@ -58,6 +58,7 @@ MOVES: Final[Moves] = {
     (State.ESTABLISHED, SENT, "abort"): State.ENDED,
     (State.DISMISSED, SENT, "goodbye"): State.ENDED,
     (State.DISMISSED, SENT, "abort"): State.ENDED,
+    (State.DISMISSED, RECEIVED, "abort"): State.ENDED,  # which is never answered, not even with ABORT
     (State.CLOSING, RECEIVED, "goodbye"): State.ENDED,
     (State.CLOSING, RECEIVED, "abort"): State.ENDED,
     (State.CLOSING, SENT, "abort"): State.ENDED,

@@ -24,7 +24,7 @@ LEGAL = {
         [*REPLIES, *DELIVERIES, "goodbye", "abort"],
     ),
     State.CLOSING: (["abort"], [*REPLIES, *DELIVERIES, "goodbye", "abort"]),
-    State.DISMISSED: (["goodbye", "abort"], []),
+    State.DISMISSED: (["goodbye", "abort"], ["abort"]),
     State.ENDED: ([], []),
 }
 
