@@ -17,6 +17,7 @@ import logging
 import socket
 from contextlib import suppress
 
+import msgpack
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
@@ -52,7 +53,7 @@ class ScriptedRouter:
 
     def __init__(self, backend, subprotocols=("wamp.2.json",)):
         self.backend = backend
-        self.subprotocols = [Subprotocol(name) for name in subprotocols]
+        self.speak(*subprotocols)
         self.peers = []
         self._listener = backend.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.bind(("127.0.0.1", 0))
@@ -82,6 +83,10 @@ class ScriptedRouter:
         if handshake:
             peer.shake_hands()
         return peer
+
+    def speak(self, *subprotocols):
+        """Speak these subprotocols from now on."""
+        self.subprotocols = [Subprotocol(name) for name in subprotocols]
 
     def drop_all(self):
         """Close all connections, without a word."""
@@ -155,7 +160,7 @@ class Peer:
             return
         self._pieces.append(bytes(event.data))
         if event.fin:
-            message = json.loads(b"".join(self._pieces))
+            message = self._loads(b"".join(self._pieces))
             self._pieces.clear()
             self.heard.append(message)
             self._unread.append(message)
@@ -186,11 +191,22 @@ class Peer:
 
     # Messages.
 
+    @property
+    def packed(self):
+        """Whether the client has agreed to MessagePack instead of JSON."""
+        return self.protocol.subprotocol == "wamp.2.msgpack"
+
+    def _loads(self, payload):
+        return msgpack.unpackb(payload) if self.packed else json.loads(payload)
+
     def frame(self, *messages):
-        """Give the bytes of messages, a text frame each; a str is taken as it is."""
+        """Give the bytes of messages, a frame each; str and bytes are taken as they are."""
         for message in messages:
-            text = message if isinstance(message, (str, bytes)) else json.dumps(message)
-            self.protocol.send_text(text.encode() if isinstance(text, str) else text)
+            payload = message
+            if not isinstance(message, (str, bytes)):
+                payload = msgpack.packb(message) if self.packed else json.dumps(message)
+            payload = payload.encode() if isinstance(payload, str) else payload
+            (self.protocol.send_binary if self.packed else self.protocol.send_text)(payload)
         return b"".join(self.protocol.data_to_send())
 
     def say(self, *messages):
