@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from wampy.errors import ConnectionClosed, WampyError
 from wampy.interfaces import Backend, Payload, Slot, Timer, Transport, Watch
+from wampy.transports.outgoing import Outgoing
 from wampy.transports.stream import Stream
 from wampy.urls import RouterUrl
 
@@ -55,9 +56,7 @@ class SocketTransport(Transport):
         self._backend = backend
         self._stream = Stream(url, backend, ssl_context, cert_path, ipv)
         self._watch: Watch | None = None
-        self._queued: list[bytes] = []
-        self._queued_size = 0
-        self._wire = memoryview(b"")
+        self._outgoing = Outgoing(self._frame, self._stream.seal)
         # 0.0: not corked; infinity: in a reader's turn.
         self._corked_until = 0.0
         self._write_error: OSError | None = None
@@ -133,7 +132,7 @@ class SocketTransport(Transport):
         try:
             data = self._stream.receive()
             payloads, answer, lost = self._unframe(data)
-            self._queue(answer)
+            self._outgoing.add(answer)
             if payloads and self._on_payloads is not None:
                 self._on_payloads(payloads)
             if data is None and self._write_error is not None:
@@ -161,7 +160,7 @@ class SocketTransport(Transport):
     # Writing.
 
     def wait_for_room(self, deadline: float | None) -> bool:
-        while self._queued_size + len(self._wire) > HIGH_WATER and self._open():
+        while self._outgoing.size > HIGH_WATER and self._open():
             if self.in_reader:
                 raise WampyError(
                     "the outgoing buffer is full and the reader cannot wait for room; send from a worker instead: "
@@ -177,10 +176,10 @@ class SocketTransport(Transport):
 
     def send(self, payload: bytes) -> None:
         self._check_open()
-        self._queue(self._frame(payload))
+        self._outgoing.add_payload(payload, self.serializer.batched)
         if self._corked_until and self._backend.monotonic() < self._corked_until:
             return
-        if not self._wire:
+        if not self._outgoing.wire:
             self._write_out()
 
     def _open(self) -> bool:
@@ -189,11 +188,6 @@ class SocketTransport(Transport):
     def _check_open(self) -> None:
         if not self._open():
             raise ConnectionClosed(str(self._ended or self._closing or "it was never opened"))
-
-    def _queue(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
-            self._queued.append(piece)
-            self._queued_size += len(piece)
 
     def _uncork(self) -> None:
         self._corked_until = 0.0
@@ -209,8 +203,8 @@ class SocketTransport(Transport):
             # Ctrl-C: what is left goes out all the same, and nothing twice.
             self._backend.call_later(0, self._write_out)
             raise
-        self._want_write(bool(self._wire))
-        if self._room_waiters and self._queued_size + len(self._wire) <= HIGH_WATER:
+        self._want_write(bool(self._outgoing.wire))
+        if self._room_waiters and self._outgoing.size <= HIGH_WATER:
             self._release_room_waiters()
 
     def _want_write(self, wanted: bool) -> None:
@@ -220,36 +214,22 @@ class SocketTransport(Transport):
             self._watch.want_write(self._write_out if wanted else None)
 
     def _write_while_taken(self) -> None:
-        while True:
-            if not self._wire:
-                self._refill()
-                if not self._wire:
-                    return
+        outgoing = self._outgoing
+        while outgoing.refill():
             sent: list[int] = []
             try:
-                self._stream.transmit(self._wire, sent)
+                self._stream.transmit(outgoing.wire, sent)
             except OSError as exc:
                 # The reader tells of the loss, after what the router still had to say has been read.
                 self._write_error = exc
-                self._drop_output()
+                outgoing.drop()
                 self.poke()
                 return
             finally:
                 if sent:
-                    self._wire = self._wire[sent[0] :]
+                    outgoing.written(sent[0])
             if not sent:
                 return
-
-    def _refill(self) -> None:
-        data = self._queued[0] if len(self._queued) == 1 else b"".join(self._queued)
-        self._queued.clear()
-        self._queued_size = 0
-        self._wire = memoryview(self._stream.seal(data))
-
-    def _drop_output(self) -> None:
-        self._queued.clear()
-        self._queued_size = 0
-        self._wire = memoryview(b"")
 
     def _release_room_waiters(self) -> None:
         waiters, self._room_waiters = self._room_waiters, []
@@ -267,7 +247,8 @@ class SocketTransport(Transport):
             return
         if self._closing is None:
             self._closing = "it is being closed"
-            self._queue(self._close_frame())
+            self._outgoing.close_batch()  # no frame with a message may come behind that of the close
+            self._outgoing.add(self._close_frame())
             self._release_room_waiters()
             if self._corked_until != math.inf:
                 self._write_out()
@@ -287,7 +268,7 @@ class SocketTransport(Transport):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._flush_last_words()
-        self._drop_output()
+        self._outgoing.drop()
         self._release_room_waiters()
         assert self._watch is not None and self._on_lost is not None
         self._watch.close()
@@ -299,12 +280,10 @@ class SocketTransport(Transport):
         if self._write_error is not None:
             return
         try:
-            while self._wire or self._queued:
-                if not self._wire:
-                    self._refill()
-                sent = self._stream.transmit(self._wire)
+            while self._outgoing.refill():
+                sent = self._stream.transmit(self._outgoing.wire)
                 if not sent:
                     break
-                self._wire = self._wire[sent:]
+                self._outgoing.written(sent)
         except OSError:
             logger.debug("%s: the last bytes could not be written", self.url.redacted)
