@@ -80,6 +80,7 @@ class Ordeal:
     def suspend(self, *, waiting=KINDS, **parameters):
         """Join, and let everything wait that can; return the router's end."""
         peer = self.join(**parameters)
+        self.waits = []
         session = self.client.session
         pending = [session.call_async(f"com.example.async{number}", timeout=None) for number in CALLS]
         waits = {
@@ -117,7 +118,7 @@ class Ordeal:
             if record.levelno >= logging.WARNING and record.name.partition(".")[0] == "wampy"
         ]
 
-    def is_over(self, cause, kind=WampProtocolError, *, abort=None, code=1000, told=None):
+    def is_over(self, cause, kind=WampProtocolError, *, abort=None, code=1000):
         """Assert that the session has ended as it should: for everybody, in time, and with the reason.
 
         Args:
@@ -125,7 +126,6 @@ class Ordeal:
             kind: The class of the errors.
             abort: Whether the router must have got an ABORT; by default when `kind` is a `WampProtocolError`.
             code: The code of the client's close frame, ``None`` when none can have come.
-            told: The error's class that `on_disconnect` gets; `kind` if left out.
         """
         client, peer = self.client, self.peer
         listening = self._listening = self.green.spawn(peer.until_closed)
@@ -150,11 +150,22 @@ class Ordeal:
         else:
             assert not aborts
 
-        self.green.wait_until(lambda: client.told[-1][0] == "disconnect", PATIENCE)
-        error = client.told[-1][1]
+        error = self.told()
         assert type(error) is kind
         assert cause in str(error)
         self.has_logged(cause)
+
+    def told(self):
+        """Wait for `on_disconnect`; return what it was told."""
+        self.green.wait_until(lambda: self.client.told[-1][0] == "disconnect", PATIENCE)
+        return self.client.told[-1][1]
+
+    def has_left(self):
+        """Assert that the client's hooks were told of an end in good order."""
+        assert self.told() is None
+        assert self.client.told[-2] == ("leave", "wamp.close.normal")
+        assert self.client.session is None
+        assert self.client.wait(0.0) is True
 
     def has_logged(self, cause):
         """Assert that there is one log record, and that it says all."""
@@ -178,14 +189,10 @@ class Ordeal:
 
     def leaves(self):
         """Assert that stop() is clean."""
-        client = self.client
-        stopping = self.green.spawn(client.stop)
+        stopping = self.green.spawn(self.client.stop)
         self.peer.farewell()
         stopping.result()
-        assert client.session is None
-        assert client.wait(0.0) is True
-        self.green.wait_until(lambda: client.told[-1][0] == "disconnect")
-        assert client.told[-2:] == [("leave", "wamp.close.normal"), ("disconnect", None)]
+        self.has_left()
 
     def cannot_start(self, starting, cause, kind=WampyError, within=BOUND):
         """Assert that start() raises, in time and with the reason, and leaves nothing; at most one record."""
