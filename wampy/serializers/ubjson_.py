@@ -21,6 +21,8 @@ _INTEGERS = b"iUIulmLM"
 _SIGNED = b"iIlL"
 _DIMENSIONS = re.compile(rb"#\[")
 _HALF_FLOAT = b"h"
+# The package gives up earlier, but not before this has multiplied them.
+_MOST_DIMENSIONS = 64
 
 
 class UbjsonSerializer(PlainSerializer):
@@ -85,7 +87,8 @@ class _Scanner:
     """Look for arrays whose dimensions promise more than the payload can hold, which the package would believe.
 
     Sixteen bytes with the dimensions 2**24 and 0 are well-formed, and made it allocate more than a gigabyte of empty
-    lists. Only a payload that may have dimensions is scanned. What is not well-formed is for the package to refuse.
+    lists; so did 1 MB of arrays that promise 65,025 each, which is why they are added up. Only a payload that may have
+    dimensions is scanned. What is not well-formed is for the package to refuse.
 
     Args:
         data: The payload.
@@ -94,6 +97,7 @@ class _Scanner:
     def __init__(self, data: bytes | bytearray) -> None:
         self._data = data
         self._at = 0
+        self._promised = 0
 
     def scan(self) -> None:
         """Go through the payload.
@@ -154,12 +158,13 @@ class _Scanner:
         if self._data[self._at] == b"$"[0]:
             kind = self._data[self._at + 1]
             self._at += 3
-            found = [self._integer(kind) for _ in range(min(self._integer(), len(self._data)))]
+            found = [self._integer(kind) for _ in range(min(self._integer(), _MOST_DIMENSIONS))]
         else:
-            while self._data[self._at] != b"]"[0]:
+            while self._data[self._at] != b"]"[0] and len(found) < _MOST_DIMENSIONS:
                 found.append(self._integer())
             self._at += 1
-        if prod(dimension or 1 for dimension in found) > len(self._data):
+        self._promised += prod(dimension or 1 for dimension in found)
+        if self._promised > len(self._data) or len(found) == _MOST_DIMENSIONS:
             raise SerializationError("this is no UBJSON: the dimensions of an array exceed the message")
         return prod(found)
 
