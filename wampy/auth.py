@@ -15,6 +15,7 @@ import six
 from wampy.constants import SECRET_VARIABLE
 from wampy.errors import WampyError
 from wampy.interfaces import Authenticator
+from wampy.texts import shown
 
 #: The most HMAC rounds that a router may ask of us; this many take some seconds.
 MOST_ROUNDS = 10_000_000
@@ -161,21 +162,26 @@ def for_method(method: str, authid: str | None, secret: str | bytes) -> Authenti
     make = _BY_METHOD.get(method)
     if make is None:
         known = ", ".join(map(repr, sorted(_BY_METHOD)))
-        raise WampyError(f"authentication method {method!r} is not known; known: {known}")
+        raise WampyError(f"authentication method {shown(method)!r} is not known; known: {known}")
     return make(authid, secret)
 
 
 def _check_method(authenticator: Authenticator, method: str) -> None:
     if method != authenticator.method:
-        raise WampyError(f"the router chose {method!r}, but only {authenticator.method!r} was prepared")
+        raise WampyError(f"the router chose {shown(method)!r}, but only {authenticator.method!r} was prepared")
 
 
 def _entry(extra: dict[str, Any], key: str, kind: type) -> Any:
-    value = extra.get(key)
+    value: Any = extra.get(key)
     if value is None:
         raise WampyError(f"the router's challenge has no {key!r}")
     if type(value) is not kind:  # a boolean is no integer here
         raise WampyError(f"the {key!r} of the router's challenge is of type {type(value).__name__}")
+    if kind is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError as exc:  # JSON can write half a surrogate pair
+            raise WampyError(f"the {key!r} of the router's challenge is no text that can be signed") from exc
     return value
 
 
@@ -211,10 +217,10 @@ def answer_challenge(
             return authenticator.sign(method, extra)
     if authenticators:
         known = ", ".join(authenticator.method for authenticator in authenticators)
-        raise WampyError(f"the router asks for {method!r}, but auth= can answer {known} only")
+        raise WampyError(f"the router asks for {shown(method)!r}, but auth= can answer {known} only")
     if secret is None:
         raise WampyError(
-            f"the router asks for {method!r} and there is no secret: set the environment variable "
+            f"the router asks for {shown(method)!r} and there is no secret: set the environment variable "
             f"{SECRET_VARIABLE}, or give auth="
         )
     return for_method(method, hello_details.get("authid"), secret).sign(method, extra)

@@ -24,7 +24,7 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.texts import redact
+from wampy.texts import redact, shown
 
 
 class WampyError(Exception):
@@ -105,7 +105,7 @@ class SessionClosed(ConnectionClosed):
         self.uri = uri
 
     def __str__(self) -> str:
-        return f"the session is closed: {self.uri}" + (f" ({self.reason})" if self.reason else "")
+        return f"the session is closed: {shown(self.uri)}" + (f" ({shown(self.reason)})" if self.reason else "")
 
 
 class AddressError(WampyError, ValueError):
@@ -143,7 +143,7 @@ class AbortError(WampyError):
 
     def __str__(self) -> str:
         text = self.details.get("message")
-        return f"the router aborted the session: {self.uri}" + (f" ({text})" if text else "")
+        return f"the router aborted the session: {shown(self.uri)}" + (f" ({shown(str(text))})" if text else "")
 
 
 class WampProtocolError(WampyError):

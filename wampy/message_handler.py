@@ -52,7 +52,7 @@ from wampy.messages import (
     positional,
 )
 from wampy.roles.handles import Registration, Subscription, takes_keyword
-from wampy.texts import text_of
+from wampy.texts import shown, text_of
 from wampy.workers import Mailbox, current_worker
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class MessageHandler:
         if message_obj.request_id == 0:
             registration = session.remove_registration(_revoked(message_obj.details, "registration"))
             if registration is not None:
-                why = message_obj.details.get("reason", "no reason given")
+                why = shown(message_obj.details.get("reason") or "no reason given")
                 logger.warning("the router revoked the registration of %s: %s", registration.procedure, why)
             return
         pending = session.take(message_obj)
@@ -194,7 +194,7 @@ class MessageHandler:
         if message_obj.request_id == 0:
             sharing = session.remove_subscription(_revoked(message_obj.details, "subscription"))
             if sharing:
-                why = message_obj.details.get("reason", "no reason given")
+                why = shown(message_obj.details.get("reason") or "no reason given")
                 logger.warning("the router revoked the subscription to %s: %s", sharing[0].topic, why)
             return
         pending = session.take(message_obj)

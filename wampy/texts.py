@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+#: How many characters of a peer's text an error or a log record shows.
+SHOWN = 500
+
 
 def redact(url: str) -> str:
     """Hide the password in a URL, whether the rest of it is right or not.
@@ -28,3 +31,14 @@ def text_of(error: BaseException) -> str:
         return str(error).encode("utf-8", "backslashreplace").decode()
     except Exception as broken:
         return f"{type(error).__name__}, whose text could not be made ({type(broken).__name__})"
+
+
+def shown(text: str) -> str:
+    """Return a peer's text such that it can stand in an error and in a log: in one line, and not too long.
+
+    Args:
+        text: What a router said, of any length and with any characters, also such as would forge a log record.
+    """
+    # Printable says no to line breaks, to what steers a terminal, and to lone surrogates.
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:SHOWN])
+    return line if len(text) <= SHOWN else f"{line}…"

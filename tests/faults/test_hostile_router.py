@@ -156,6 +156,13 @@ def test_a_close_frame_in_the_middle_of_a_call(ordeal, code):
     ordeal.recovers()
 
 
+def test_a_close_frame_that_would_forge_a_log_record(ordeal):
+    ordeal.suspend()
+    ordeal.suffer(lambda peer: peer.close_websocket(1011, "oops\nERROR: all is lost"))
+    ordeal.is_over(r"1011 (oops\nERROR: all is lost)", ConnectionClosed, code=1011)
+    ordeal.recovers()
+
+
 # Text that is no JSON, or no message's JSON. Here the WebSocket stands, and the router is told why it is to fall.
 
 PAYLOADS = {

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from wampy import Client, callee, subscribe
-from wampy.auth import Ticket
+from wampy.auth import Ticket, WampCRA
 from wampy.errors import AbortError, ConnectionClosed, RemoteError, SessionClosed, WampProtocolError
 from wampy.message_handler import MessageHandler
 from wampy.messages import MESSAGE_TYPE_MAP
@@ -262,6 +262,40 @@ def test_abort_in_the_middle_of_a_call(ordeal, answers):
     ordeal.recovers()
 
 
+FORGED = "enough\r\n2027-01-01 ERROR root: \x1b[31mthe database is gone\ud800"
+FORGED_SHOWN = r"(enough\r\n2027-01-01 ERROR root: \x1b[31mthe database is gone\ud800)"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ([6, {"message": FORGED}, "com.example.over"], SessionClosed),
+        ([3, {"message": FORGED}, "com.example.over"], AbortError),
+    ],
+    ids=["GOODBYE", "ABORT"],
+)
+def test_last_words_that_would_forge_a_log_record(ordeal, message, kind):
+    ordeal.suspend()
+    ordeal.suffer(lambda peer: peer.say(message))
+    ordeal.is_over(FORGED_SHOWN, kind)
+    ordeal.recovers()
+
+
+@pytest.mark.parametrize("code", [3, 6], ids=["ABORT", "GOODBYE"])
+@pytest.mark.parametrize("what", ["message", "URI"])
+def test_last_words_of_a_megabyte(ordeal, code, what):
+    """They are there for who wants them all; errors and the log show the beginning."""
+    words = "x" * 1_000_000
+    ordeal.suspend()
+    sent = [code, {"message": words}, "com.example.over"] if what == "message" else [code, {}, words]
+    ordeal.suffer(lambda peer: peer.say(sent))
+    ordeal.is_over("x" * 500 + "…", AbortError if code == 3 else SessionClosed)
+    assert len(ordeal.records()[0].getMessage()) < 1000
+    error = ordeal.told()
+    assert words == (error.uri if what == "URI" else error.details["message"] if code == 3 else error.reason)
+    ordeal.recovers()
+
+
 # The end.
 
 
@@ -471,6 +505,39 @@ def test_what_is_not_as_it_must_be_while_joining(ordeal, wamp, text):
     peer.say(text)
     ordeal.cannot_start(starting, f"{name}: ", WampProtocolError)
     aborted(ordeal, f"{name}: ")
+    assert not ordeal.records()
+    ordeal.tries_again()
+
+
+WRONG_CHALLENGES = {
+    "another method": ["telepathy", {}],
+    "a method of a megabyte": ["x" * 1_000_000, {}],
+    "nothing to sign": ["wampcra", {}],
+    "a number to sign": ["wampcra", {"challenge": 5}],
+    "half a surrogate pair to sign": ["wampcra", {"challenge": "\ud800"}],
+    "salt of half a surrogate pair": [
+        "wampcra",
+        {"challenge": "x", "salt": "\ud800", "iterations": 1, "keylen": 32},
+    ],
+    "no iterations": ["wampcra", {"challenge": "x", "salt": "x", "keylen": 32}],
+    "a boolean for iterations": ["wampcra", {"challenge": "x", "salt": "x", "iterations": True, "keylen": 32}],
+    "iterations below 1": ["wampcra", {"challenge": "x", "salt": "x", "iterations": -1, "keylen": 32}],
+    "iterations for ever": ["wampcra", {"challenge": "x", "salt": "x", "iterations": 2**31 - 1, "keylen": 32}],
+    "a key of 4 GiB": ["wampcra", {"challenge": "x", "salt": "x", "iterations": 1, "keylen": 2**32}],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CHALLENGES)
+def test_a_challenge_that_cannot_be_answered(ordeal, wamp, name):
+    """It is a message as it must be; but there is no answer to it."""
+    ordeal.make(auth=WampCRA("joe", "secret"))
+    starting, peer = ordeal.begin()
+    peer.expect(wamp.HELLO)
+    peer.say([wamp.CHALLENGE, *WRONG_CHALLENGES[name]])
+    error = ordeal.cannot_start(starting, "")
+    assert len(str(error)) < 1000
+    peer.until_closed()
+    assert peer.heard[-1] == [wamp.ABORT, {"message": "the challenge cannot be answered"}, peer.heard[-1][2]]
     assert not ordeal.records()
     ordeal.tries_again()
 

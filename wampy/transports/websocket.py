@@ -19,6 +19,7 @@ from websockets.uri import WebSocketURI
 
 from wampy.errors import ConnectionClosed, HandshakeError, WampyTimeOutError
 from wampy.interfaces import Backend, Payload, Serializer
+from wampy.texts import shown
 from wampy.transports.base import SocketTransport
 from wampy.urls import RouterUrl
 
@@ -233,7 +234,7 @@ class WebSocket(SocketTransport):
         if received is not None:
             clean = received.code in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
             text = f"the router closed the WebSocket with {received.code}"
-            return ConnectionClosed(text + (f" ({received.reason})" if received.reason else ""), clean=clean)
+            return ConnectionClosed(text + (f" ({shown(received.reason)})" if received.reason else ""), clean=clean)
         if sent is not None:
             return ConnectionClosed("the router closed the connection without answering the close handshake")
         return ConnectionClosed("the router closed the connection without a word; it may have died")
