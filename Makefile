@@ -5,6 +5,8 @@
 # set it yourself to use a Crossbar that you have, and .venv-crossbar is not made.
 
 PYTHON ?= python3
+# How long `make fuzz` runs, all in all.
+FUZZ_SECONDS ?= 60
 VENV := .venv
 ROUTER_VENV := .venv-crossbar
 PY := $(VENV)/bin/python
@@ -26,11 +28,12 @@ python_problem = $(shell sh .ci/python-problem '$(PYTHON)')
 # A folder left half made by an interruption is made again.
 make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear $(1)
 
-.PHONY: help demo test check lint types docs tox clean
+.PHONY: help demo test fuzz check lint types docs tox clean
 
 help:
 	@echo 'make demo    see wampy at work on a real router'
 	@echo 'make test    run all tests (make test ARGS="-k name" passes arguments to pytest)'
+	@echo 'make fuzz    fuzz all serializers for FUZZ_SECONDS=60, guided by coverage (Linux)'
 	@echo 'make check   ruff, mypy and the documentation, warnings are errors'
 	@echo 'make docs    build the documentation into docs/_build/html'
 	@echo 'make tox     the tests on every supported Python that is found here, and the checks'
@@ -42,6 +45,9 @@ demo: $(READY) $(ROUTER_READY)
 
 test: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@$(PY) -m pytest $(ARGS)
+
+fuzz: $(READY)
+	@$(PY) tests/fuzz/run_atheris.py $(FUZZ_SECONDS)
 
 check: lint types docs
 
@@ -58,7 +64,7 @@ tox: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@sh .ci/tox $(PY) $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(ROUTER_VENV) .vectors .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(ROUTER_VENV) .vectors .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): setup.cfg setup.py pyproject.toml
 	$(need_python)
