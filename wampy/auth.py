@@ -172,12 +172,12 @@ def _check_method(authenticator: Authenticator, method: str) -> None:
 
 
 def _entry(extra: dict[str, Any], key: str, kind: type) -> Any:
-    value: Any = extra.get(key)
+    value = extra.get(key)
     if value is None:
         raise WampyError(f"the router's challenge has no {key!r}")
     if type(value) is not kind:  # a boolean is no integer here
         raise WampyError(f"the {key!r} of the router's challenge is of type {type(value).__name__}")
-    if kind is str:
+    if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError as exc:  # JSON can write half a surrogate pair
