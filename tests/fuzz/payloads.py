@@ -252,17 +252,19 @@ def consume(serializer, payload):
         return [_short(error)]
     found = []
     for part in parts:
-        found.append(_consume_one(serializer, part))
+        found.append(_consume_one(serializer, part, looked_at=len(found) < 100))
         if isinstance(found[-1], Exception):
             break  # as the session does
     return found
 
 
-def _consume_one(serializer, payload):
+def _consume_one(serializer, payload, looked_at):
     try:
         message = parse(serializer.loads(payload))
     except (SerializationError, WampProtocolError) as error:
         return _short(error)
+    if not looked_at:
+        return message  # in a batch of 100,000 this would take longer than the rest
     assert len(repr(message)) < LONGEST_TEXT, "the message's representation is too long"
     assert isinstance(message.message, list)
     assert isinstance(message.header, dict)

@@ -100,7 +100,7 @@ controls = st.lists(pings | pongs, max_size=2).map(b"".join)
 
 @st.composite
 def messages(draw, binary):
-    """A message in one frame or in several, with control frames between them."""
+    """A message in one frame or in several, with control frames between them; its bytes, and what it says."""
     data = draw(st.binary(max_size=200)) if binary else draw(texts).encode()
     opcode = Opcode.BINARY if binary else Opcode.TEXT
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
@@ -109,8 +109,11 @@ def messages(draw, binary):
         made += frame(opcode, data[start:end], fin=False)
         made += draw(controls)
         opcode = Opcode.CONT
-    # The last one says that it is.
-    return made + frame(opcode) if draw(st.booleans()) else frame(Opcode.BINARY if binary else Opcode.TEXT, data)
+    if draw(st.booleans()):
+        made += frame(opcode)  # the last one says that it is
+    else:
+        made = frame(Opcode.BINARY if binary else Opcode.TEXT, data)
+    return made, [data if binary else data.decode()]
 
 
 closes = st.one_of(
@@ -146,9 +149,11 @@ broken = st.one_of(
 )
 
 
-def streams(binary):
-    """Give well-formed streams: messages, control frames, and perhaps a close."""
-    return st.tuples(st.lists(messages(binary) | pings | pongs, max_size=6).map(b"".join), closes).map(b"".join)
+@st.composite
+def streams(draw, binary):
+    """A well-formed stream: messages, control frames, and perhaps a close; its bytes, and the payloads in it."""
+    parts = draw(st.lists(messages(binary) | st.tuples(pings | pongs, st.just([])), max_size=6))
+    return b"".join(made for made, _ in parts) + draw(closes), [payload for _, said in parts for payload in said]
 
 
 @st.composite
@@ -170,8 +175,10 @@ def test_whole_or_cut_up_is_the_same(backend, name):
 
     @given(st.data(), streams(serializer.binary))
     @reproducible(250)
-    def check(data, stream):
+    def check(data, sent):
+        stream, payloads = sent
         whole = received(backend, [stream] if stream else [], serializer)
+        assert whole[0] == payloads
         pieces = data.draw(chunked(stream))
         assert received(backend, pieces, serializer) == whole
         assert received(backend, [bytes([byte]) for byte in stream], serializer) == whole
@@ -188,7 +195,7 @@ def test_a_broken_stream_ends_alike_whole_or_cut_up(backend, name):
     @given(st.data(), streams(serializer.binary), broken, streams(serializer.binary))
     @reproducible(150)
     def check(data, before, fault, after):
-        stream = before + fault + after
+        stream = before[0] + fault + after[0]
         payloads, answers, end = received(backend, [stream], serializer)
         for pieces in (data.draw(chunked(stream)), [bytes([byte]) for byte in stream]):
             cut_up = received(backend, pieces, serializer)
