@@ -267,21 +267,23 @@ def test_while_a_callee_works(ordeal, green, hostile, reset):
     class Callee(hostile.Witness):
         @callee(procedure="com.example.p")
         def p(self):
-            green.sleep(0.05)
-            returned.append(1)
+            working.append(1)
+            finish.wait(5.0)
+            working.append(2)
 
-    returned = []
+    working, finish = [], green.slot()
     ordeal.make(Callee)
     starting, peer = ordeal.begin()
     peer.welcome()
     peer.acknowledge(1)
     starting.result()
     peer.say([68, 1, 100, {}])
-    green.sleep(0.01)
+    green.wait_until(lambda: working)
     peer.drop(reset)
     assert ordeal.client.wait(1.0)
-    green.wait_until(lambda: returned)
-    green.sleep(0.01)
+    finish.set()
+    green.wait_until(lambda: len(working) == 2)
+    green.sleep(0.01)  # it finds nobody to answer, which is not worth a record
     ordeal.has_logged("reset" if reset else "without a word")
     ordeal.client.stop()
 
