@@ -23,8 +23,9 @@ _CONTAINERS = frozenset({dict, list, tuple})
 _LONG = 16
 # How often a hook may be asked about what it has made itself.
 _HOOKED = 100
-# How many steps of the way to a value an error shows.
+# How many steps of the way to a value an error shows, and how many characters of each.
 _STEPS = 20
+_STEP = 60
 # Where the positional payload stands on the wire, by WAMP code.
 _ARGS_AT = {8: 5, 16: 4, 36: 4, 48: 4, 50: 3, 68: 4, 70: 3}
 
@@ -212,7 +213,9 @@ def _place(path: list[Any]) -> str:
         args_at = _ARGS_AT.get(message[0])
         if args_at is not None and steps[0] in (args_at, args_at + 1):
             name = "args" if steps.pop(0) == args_at else "kwargs"
-    return name + "".join(f"[{show(step, repr)}]" for step in steps[:_STEPS]) + "..." * (len(steps) > _STEPS)
+    shown = (show(step, repr) for step in steps[:_STEPS])
+    way = "".join(f"[{step if len(step) <= _STEP else step[:_STEP] + '...'}]" for step in shown)
+    return name + way + "..." * (len(steps) > _STEPS)
 
 
 def show(value: Any, how: Callable[[Any], str]) -> str:

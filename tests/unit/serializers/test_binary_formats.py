@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 
@@ -26,6 +27,16 @@ def test_a_key_that_is_no_text_does_not_cost_the_session():
     assert MSGPACK.loads(bytes.fromhex("8101c3")) == {1: True}
     with pytest.raises(SerializationError, match="this is no MessagePack"):
         MSGPACK.loads(bytes.fromhex("819101c3"))
+
+
+def test_timestamps_as_keys_are_refused_because_they_can_be_made_to_collide():
+    import msgpack
+
+    assert hash(msgpack.Timestamp(-1, 0)) == hash(msgpack.Timestamp(-2, 0))
+    for key in (msgpack.Timestamp(1), msgpack.Timestamp(1, 1), msgpack.Timestamp(-1, 0)):
+        assert MSGPACK.loads(msgpack.packb([key, {"k": key}])) == [key, {"k": key}]
+        with pytest.raises(SerializationError, match="a timestamp is a key"):
+            MSGPACK.loads(msgpack.packb([{key: 1}]))
 
 
 # CBOR.
@@ -66,6 +77,17 @@ def test_keys_that_collide_are_refused_before_they_cost_anything():
     assert hash((-1, -2)) == hash((-2, -1))
     with pytest.raises(SerializationError, match="map key must be a text"):
         CBOR.loads(bytes.fromhex("a282202101822120" + "02"))
+
+
+def test_decimals_have_as_many_digits_as_python_s_integers():
+    digits = 4000
+    value = Decimal(10**digits - 1).scaleb(-7)
+    assert CBOR.loads(CBOR.dumps([value])) == [value]
+    with pytest.raises(SerializationError, match="this is no CBOR"):
+        CBOR.loads(CBOR.dumps([Decimal("9" * 5000)]))
+    for payload in ("c401", "c481 01", "c4826161 01", "c482f501"):
+        with pytest.raises(SerializationError, match="this is no CBOR"):
+            CBOR.loads(bytes.fromhex(payload))
 
 
 def test_indefinite_lengths_are_read():

@@ -214,6 +214,12 @@ def test_what_cannot_travel_is_named(serializer, message, where, kind):
     assert str(caught.value).startswith(f"{where} ({kind}): ")
 
 
+def test_the_place_is_short_whatever_the_keys_are(serializer):
+    with pytest.raises(SerializationError) as caught:
+        serializer.dumps(call({"k" * 10**6: [object()]}))
+    assert caught.value.where == f"args[0]['{'k' * 59}...][0]"
+
+
 def test_a_foreign_type_s_error_says_what_would_do(serializer):
     with pytest.raises(SerializationError, match=rf"{serializer.title} has no form for set; give .* a `default=` hook"):
         serializer.dumps(call({1}))
