@@ -34,6 +34,7 @@ RANKS = {
     "wampy.deadlines": (3, 0),
     "wampy.conversation": (3, 1),
     "wampy.exchange": (3, 2),
+    "wampy.registry": (3, 3),
     "wampy.session": (4, 0),
     "wampy.message_handler": (4, 0),
     "wampy.peers": (5, 0),
@@ -82,7 +83,6 @@ PURE = ("wampy.protocol", "wampy.urls", "wampy.errors", "wampy.constants", "wamp
 BUDGET = 300
 # Files over the budget, how long each may get, and why.
 OVER_BUDGET = {
-    "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/conversation.py": (370, "the one place where a session begins, ends, reads and sends"),
     "wampy/message_handler.py": (360, "one short method for each of the 17 messages that a client receives"),
@@ -142,7 +142,7 @@ IMPORTS = [(name, what, types) for name, path in MODULES.items() for what, types
 
 def test_the_modules_are_found():
     assert {"wampy", "wampy.session", "wampy.transports.websocket", "wampy.messages.hello"} <= set(MODULES)
-    assert ("wampy.session", "wampy.exchange", False) in IMPORTS
+    assert ("wampy.session", "wampy.registry", False) in IMPORTS
 
 
 def test_every_rank_but_the_planned_ones_is_that_of_something():

@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wampy.auth import answer_challenge
 from wampy.config import settings
-from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, REMEMBERED_ROLES, RUNTIME_ERROR
+from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERROR
 from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampyError
-from wampy.exchange import Exchange
-from wampy.messages import (
-    Call,
-    Error,
-    Invocation,
-    Message,
-    Publish,
-    Register,
-    Subscribe,
-    Unregister,
-    Unsubscribe,
-    positional,
-)
+from wampy.messages import Call, Error, Invocation, Message, Publish, Unregister, Unsubscribe, positional
 from wampy.protocol.pending import PendingRequest
+from wampy.registry import Registry
 from wampy.roles.caller import PendingCall, unwrap
-from wampy.roles.handles import Registration, Role, Subscription
+from wampy.roles.handles import Registration, Subscription
 from wampy.workers import Job
 
 logger = logging.getLogger(__name__)
 
 
-class Session(Exchange):
+class Session(Registry):
     """One conversation and its roles; it is never used twice.
 
     Attributes:
-        registration_map: Registration id to `Registration`.
-        subscription_map: Subscription id to the `Subscription` handles that share it.
-        removed: Ids of those that are gone; a delivery for one of them is late, not wrong.
         invocations: Request id to the job that works on it.
         unanswered: Request ids of invocations that neither YIELD nor ERROR has answered.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.registration_map: dict[int, Registration] = {}
-        self.subscription_map: dict[int, list[Subscription]] = {}
-        self.removed: deque[int] = deque(maxlen=REMEMBERED_ROLES)
         self.invocations: dict[int, Job] = {}
         self.unanswered: set[int] = set()
 
@@ -69,14 +51,6 @@ class Session(Exchange):
     def _sent(self, message: Message) -> None:
         if message.name == "yield" or (message.name == "error" and message.request_type == Invocation.WAMP_CODE):  # type: ignore[attr-defined]
             self.unanswered.discard(message.request_id)  # type: ignore[attr-defined]
-
-    def _on_lost(self, error: Exception) -> None:
-        for registration in self.registration_map.values():
-            registration.id = None
-        for sharing in self.subscription_map.values():
-            for subscription in sharing:
-                subscription.id = None
-        super()._on_lost(error)
 
     # Caller.
 
@@ -307,88 +281,6 @@ class Session(Exchange):
             return
         request = Unsubscribe(None, subscription_id)
         self._reply(self._request(request, subscription.topic, DEFAULT, subscription))
-
-    def _being_subscribed(self, to: Subscription) -> bool:
-        wanted = (to.topic, to.options.get("match", "exact"))
-        asked = (p.subject for p in self.pending if p.code == Subscribe.WAMP_CODE and not p.given_up)
-        return any((s.topic, s.options.get("match", "exact")) == wanted for s in asked)
-
-    # Both: many roles can be begun before the first is completed.
-
-    def begin(self, role: Role) -> PendingRequest:
-        """Send the REGISTER or SUBSCRIBE of a role.
-
-        Args:
-            role: A handle that is not active.
-
-        Returns:
-            What `complete` takes.
-        """
-        if isinstance(role, Registration):
-            return self._request(Register(None, role.options, role.procedure), role.procedure, DEFAULT, role)
-        assert isinstance(role, Subscription)
-        return self._request(Subscribe(None, role.options, role.topic), role.topic, DEFAULT, role)
-
-    def complete(self, pending: PendingRequest) -> Any:
-        """Wait until the router has acknowledged a role.
-
-        Args:
-            pending: What `begin` gave.
-
-        Returns:
-            The handle, active now.
-        """
-        self._reply(pending)
-        return pending.subject
-
-    def add_registration(self, registration: Registration, registration_id: int) -> None:
-        """Bind a registration to its id; from here on invocations reach it."""
-        registration.id = registration_id
-        self.registration_map[registration_id] = registration
-
-    def add_subscription(self, subscription: Subscription, subscription_id: int) -> None:
-        """Bind a subscription to its id, which it may share."""
-        subscription.id = subscription_id
-        sharing = self.subscription_map.setdefault(subscription_id, [])
-        if subscription not in sharing:
-            sharing.append(subscription)
-
-    def remove_registration(self, registration_id: int) -> Registration | None:
-        """Forget a registration that the router has removed."""
-        registration = self.registration_map.pop(registration_id, None)
-        if registration is not None:
-            registration.id = None
-            self.removed.append(registration_id)
-        return registration
-
-    def remove_subscription(self, subscription_id: int) -> list[Subscription]:
-        """Forget all handles of a subscription that the router has removed."""
-        sharing = self.subscription_map.pop(subscription_id, [])
-        for subscription in sharing:
-            subscription.id = None
-        if sharing:
-            self.removed.append(subscription_id)
-        return sharing
-
-    def forget(self, role: Role) -> None:
-        """Drop a handle whose role the router says it does not have."""
-        if role.id is None:
-            return
-        if isinstance(role, Registration):
-            self.remove_registration(role.id)
-        else:
-            self.remove_subscription(role.id)
-
-    def give_back(self, role: Role, role_id: int) -> None:
-        """Undo a role that the router acknowledged after it had been given up here."""
-        self.removed.append(role_id)
-        if isinstance(role, Registration):
-            self._tell(Unregister(None, role_id), role.procedure, None)
-            return
-        assert isinstance(role, Subscription)
-        if not self.subscription_map.get(role_id) and not self._being_subscribed(role):
-            self.subscription_map.pop(role_id, None)
-            self._tell(Unsubscribe(None, role_id), role.topic, None)
 
     # The names of wampy 1.
 

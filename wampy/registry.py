@@ -1,0 +1,136 @@
+"""What a session has registered and subscribed to, and how that comes and goes.
+
+A role is begun, which sends its REGISTER or SUBSCRIBE, and completed, which waits for the router's word; many can be
+begun before the first is completed. The reader binds a role to its id when the router acknowledges it, before it looks
+at the next message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from wampy.constants import REMEMBERED_ROLES
+from wampy.deadlines import DEFAULT
+from wampy.exchange import Exchange
+from wampy.messages import Register, Subscribe, Unregister, Unsubscribe
+from wampy.protocol.pending import PendingRequest
+from wampy.roles.handles import Registration, Role, Subscription
+
+
+class Registry(Exchange):
+    """An exchange that knows its registrations and subscriptions.
+
+    Attributes:
+        registration_map: Registration id to `Registration`.
+        subscription_map: Subscription id to the `Subscription` handles that share it.
+        removed: Ids of those that are gone; a delivery for one of them is late, not wrong.
+
+    Args:
+        *args: As for `Conversation`.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.registration_map: dict[int, Registration] = {}
+        self.subscription_map: dict[int, list[Subscription]] = {}
+        self.removed: deque[int] = deque(maxlen=REMEMBERED_ROLES)
+
+    def begin(self, role: Role) -> PendingRequest:
+        """Send the REGISTER or SUBSCRIBE of a role.
+
+        Args:
+            role: A handle that is not active.
+
+        Returns:
+            What `complete` takes.
+        """
+        if isinstance(role, Registration):
+            return self._request(Register(None, role.options, role.procedure), role.procedure, DEFAULT, role)
+        assert isinstance(role, Subscription)
+        return self._request(Subscribe(None, role.options, role.topic), role.topic, DEFAULT, role)
+
+    def complete(self, pending: PendingRequest) -> Any:
+        """Wait until the router has acknowledged a role.
+
+        Args:
+            pending: What `begin` gave.
+
+        Returns:
+            The handle, active now.
+        """
+        self._reply(pending)
+        return pending.subject
+
+    def add_registration(self, registration: Registration, registration_id: int) -> None:
+        """Bind a registration to its id; from here on invocations reach it."""
+        registration.id = registration_id
+        self.registration_map[registration_id] = registration
+
+    def add_subscription(self, subscription: Subscription, subscription_id: int) -> None:
+        """Bind a subscription to its id, which it may share."""
+        subscription.id = subscription_id
+        sharing = self.subscription_map.setdefault(subscription_id, [])
+        if subscription not in sharing:
+            sharing.append(subscription)
+
+    def remove_registration(self, registration_id: int) -> Registration | None:
+        """Forget a registration that the router has removed."""
+        registration = self.registration_map.pop(registration_id, None)
+        if registration is not None:
+            registration.id = None
+            self.removed.append(registration_id)
+        return registration
+
+    def remove_subscription(self, subscription_id: int) -> list[Subscription]:
+        """Forget all handles of a subscription that the router has removed."""
+        sharing = self.subscription_map.pop(subscription_id, [])
+        for subscription in sharing:
+            subscription.id = None
+        if sharing:
+            self.removed.append(subscription_id)
+        return sharing
+
+    def forget(self, role: Role) -> None:
+        """Drop a handle whose role the router says it does not have."""
+        if role.id is None:
+            return
+        if isinstance(role, Registration):
+            self.remove_registration(role.id)
+        else:
+            self.remove_subscription(role.id)
+
+    def give_back(self, role: Role, role_id: int) -> None:
+        """Undo a role that the router has acknowledged, but nobody has waited for that."""
+        role.id = None
+        self.removed.append(role_id)
+        if isinstance(role, Registration):
+            self.registration_map.pop(role_id, None)
+            self._tell(Unregister(None, role_id), role.procedure, None)
+            return
+        assert isinstance(role, Subscription)
+        sharing = self.subscription_map.get(role_id, [])
+        if role in sharing:
+            sharing.remove(role)
+        if not sharing and not self._being_subscribed(role):
+            self.subscription_map.pop(role_id, None)
+            self._tell(Unsubscribe(None, role_id), role.topic, None)
+
+    def _abandon(self, pending: PendingRequest) -> None:
+        super()._abandon(pending)
+        role = pending.subject
+        if pending.code in (Register.WAMP_CODE, Subscribe.WAMP_CODE) and role is not None and role.id is not None:
+            self.give_back(role, role.id)  # acknowledged in the moment in which its asker was killed
+
+    def _being_subscribed(self, to: Subscription) -> bool:
+        wanted = (to.topic, to.options.get("match", "exact"))
+        asked = (p.subject for p in self.pending if p.code == Subscribe.WAMP_CODE and not p.given_up)
+        return any((s.topic, s.options.get("match", "exact")) == wanted for s in asked)
+
+    def _on_lost(self, error: Exception) -> None:
+        for registration in self.registration_map.values():
+            registration.id = None
+        for sharing in self.subscription_map.values():
+            for subscription in sharing:
+                subscription.id = None
+        super()._on_lost(error)
