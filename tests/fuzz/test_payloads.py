@@ -12,8 +12,8 @@ from wampy.messages import MESSAGE_TYPE_MAP, Message, parse
 #: How many payloads all serializers get together.
 PAYLOADS = 100_000
 
-#: Seconds of processor time that one of these, a few kilobytes at most, may take. They take a few dozen microseconds.
-LONGEST = 0.5
+#: Seconds of processor time after which one of these, a few kilobytes at most, hangs. They take some microseconds.
+HANGS = 5.0
 
 SEED = 20240229
 
@@ -53,7 +53,7 @@ def test_spoilt_payloads_give_the_documented_errors_only(payloads, serializer):
                 f"random.Random({seed!r}):\nget_serializer({serializer.name!r}), {payload!r}"
             )
         took = time.process_time() - started
-        assert took < LONGEST, f"{took:.2f} s for payload {number} of random.Random({seed!r}): {payload!r}"
+        assert took < HANGS, f"{took:.2f} s for payload {number} of random.Random({seed!r}): {payload!r}"
         for one in found:
             outcomes[Message if isinstance(one, Message) else type(one)] += 1
     # A fuzzer that gets nowhere finds nothing.

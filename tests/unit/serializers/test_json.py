@@ -4,7 +4,6 @@ import json
 from base64 import b64encode
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
-from time import perf_counter
 
 import pytest
 
@@ -212,8 +211,6 @@ def test_json_serialize_gives_text():
     assert json_serialize([1, "realm1", {"ü": 1}]) == '[1,"realm1",{"ü":1}]'
 
 
-def test_large_messages_take_no_time():
+def test_large_messages():
     message = call(b"x" * 2**20, ["text"] * 10_000, {str(n): float(n) for n in range(10_000)})
-    start = perf_counter()
     assert JSON.loads(JSON.dumps(message)) == message
-    assert perf_counter() - start < 1
