@@ -249,8 +249,8 @@ class Conversation:
     def _on_messages(self, payloads: list[Payload]) -> None:
         loads = self._transport.serializer.loads
         for payload in payloads:
-            if self.reason is not None:
-                return
+            if self.reason is not None or self._goodbye.done:
+                return  # a router may say more after its GOODBYE, such as ERROR for a call of ours that it ends
             try:
                 message = parse(loads(payload))
                 self._machine.receive(message.name)

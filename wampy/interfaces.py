@@ -32,6 +32,9 @@ class Socket(Protocol):
 class Serializer(ABC):
     """Turn a message's list into bytes and back.
 
+    A session sends with `prepare` and then `encode`. Only a serializer that runs other people's code, such as hooks,
+    needs to tell the two apart; `dumps` and `loads` are enough for all others, and must not block.
+
     Attributes:
         name: What the user calls it, ``"json"``.
         subprotocol: Its WebSocket subprotocol, ``"wamp.2.json"``.
@@ -51,6 +54,31 @@ class Serializer(ABC):
     @abstractmethod
     def loads(self, payload: Payload) -> list[Any]:
         """Read one message, or raise `SerializationError`."""
+
+    def prepare(self, message: list[Any]) -> list[Any]:
+        """Do the part of `dumps` that runs other people's code, which may block; the request id is not known yet.
+
+        Args:
+            message: The wire list, which is not changed.
+
+        Returns:
+            What `encode` takes.
+
+        Raises:
+            SerializationError: A value cannot travel.
+        """
+        return message
+
+    def encode(self, message: list[Any]) -> bytes:
+        """Do the rest of `dumps`, which neither blocks nor sends.
+
+        Args:
+            message: What `prepare` gave, with its request id.
+
+        Raises:
+            SerializationError: A value cannot travel.
+        """
+        return self.dumps(message)
 
     def split(self, payload: Payload) -> list[Payload]:
         """Take a payload apart into what `loads` reads; only asked when it is ``batched``.

@@ -294,10 +294,12 @@ class MessageHandler:
             self.process_result(message_obj, result, exc)
         except ConnectionClosed:
             logger.debug("the answer of %s came after the session's end", registration.procedure)
-        except Exception:
-            logger.exception("the answer of %s could not be sent", registration.procedure)
+        except BaseException as error:  # a hook of the serializer may raise what is no Exception, too
             if message_obj.request_id in session.unanswered:
                 self._refuse(message_obj, RUNTIME_ERROR, "the callee's answer could not be sent")
+            if not isinstance(error, Exception):
+                raise
+            logger.exception("the answer of %s could not be sent", registration.procedure)
 
     def process_result(self, message_obj: Invocation, result: Any, exc: BaseException | None = None) -> None:
         """Answer an invocation, in its worker: one YIELD, or one ERROR and nothing after it.

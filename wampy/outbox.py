@@ -1,15 +1,16 @@
-"""The way out: one section that neither waits nor switches, whoever sends.
+"""The way out: first what may run other people's code, then one section that neither waits nor switches.
 
-closed? -> state table -> look at the next id -> checks -> serialize -> pending request under the id -> frame and
-append, with the id committed. A failure before the append leaves ids, pending requests and buffer as they were, so
-that ids on the wire are sequential.
+Before the section: closed? -> state table -> checks -> hooks, which may block, call and publish. In it: state table
+once more -> look at the next id -> encode -> pending request under the id -> frame and append, with the id committed.
+A failure before the append leaves ids, pending requests and buffer as they were, so that ids on the wire are
+sequential.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from wampy.errors import WampProtocolError
+from wampy.errors import WampProtocolError, WampyError
 from wampy.interfaces import Backend, Transport
 from wampy.messages import Call, Message, Publish, Register, Subscribe, Unregister, Unsubscribe
 from wampy.protocol.pending import PendingRequest, PendingRequests
@@ -45,7 +46,7 @@ class Outbox:
         self._mutex = backend.mutex()
 
     def emit(self, message: Message, pending: PendingRequest | None = None) -> None:
-        """Send a message. Never waits.
+        """Send a message. Waits for nothing but a hook of the user's that blocks.
 
         Args:
             message: What to send; a request whose id is ``None`` is given the next one.
@@ -56,14 +57,22 @@ class Outbox:
             SerializationError: Its payload cannot travel.
             ConnectionClosed: The session or the transport is over.
         """
+        name = message.name
+        self._machine.check_send(name)
+        message.validate()
+        serializer = self._transport.serializer
+        wire = serializer.prepare(message.listed())
         with self._mutex:
-            name = message.name
             target = self._machine.check_send(name)
             following = self._request_ids.peek()
-            counted = name in REQUESTS and self._number(message, following)
+            counted = committed = False
             try:
-                message.validate()
-                payload = self._transport.serializer.dumps(message.message)
+                if name in REQUESTS:
+                    counted = self._number(message, following)
+                    wire[1] = message.request_id  # type: ignore[attr-defined]
+                payload = serializer.encode(wire)
+                if self._request_ids.peek() != following:
+                    raise WampyError(f"the serializer {serializer.name!r} let others send while it encoded a message")
                 if pending is not None:
                     pending.request_id = message.request_id  # type: ignore[attr-defined]
                     self._pending.put(pending)
@@ -71,12 +80,14 @@ class Outbox:
                     # Before the bytes are out: Ctrl-C may come while the kernel takes them, and then nothing is
                     # undone, lest the next request has the same id and gets this one's answer.
                     self._request_ids.commit()
+                    committed = True
                 self._transport.send(payload)
             except Exception:
                 if pending is not None:
                     self._pending.discard(pending)
-                if counted:
+                if committed:
                     self._request_ids.take_back(following)
+                if counted:
                     message.request_id = None  # type: ignore[attr-defined]
                 raise
             self._machine.move(target)

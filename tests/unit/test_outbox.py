@@ -2,13 +2,14 @@
 
 import pytest
 
-from wampy.errors import ConnectionClosed, SerializationError, WampProtocolError
+from wampy.errors import ConnectionClosed, SerializationError, WampProtocolError, WampyError
+from wampy.interfaces import Serializer
 from wampy.messages import Call, Cancel, Goodbye, Hello, Publish, Register, Result, Subscribe, Unregister, Unsubscribe
 from wampy.outbox import REQUESTS, Outbox
 from wampy.protocol.pending import PendingRequest, PendingRequests
 from wampy.protocol.request_ids import RequestIds
 from wampy.protocol.states import State, StateMachine
-from wampy.serializers import get_serializer
+from wampy.serializers import JsonSerializer, get_serializer
 
 
 class Wire:
@@ -156,3 +157,97 @@ def test_nothing_is_sent_before_and_after_the_session(backend, state):
     with pytest.raises(ConnectionClosed):
         desk.outbox.emit(Call(None, {}, "a.b"))
     assert desk.wire.sent == []
+
+
+# A serializer's hook is the user's code: it may block, call and publish while a message is made.
+
+
+class Thing:
+    def __init__(self, value):
+        self.value = value
+
+
+def test_hooks_that_switch_do_not_mix_up_ids(desk, green):
+    def hook(thing):
+        green.sleep(0.01)
+        if thing.value is None:
+            raise TypeError("no value")
+        return thing.value
+
+    desk.wire.serializer = JsonSerializer(default=hook)
+    pendings = [desk.request() for _ in range(6)]
+    values = [Thing("a"), "b", Thing(None), Thing("d"), Thing(None), "f"]
+    sending = [
+        green.spawn(desk.outbox.emit, Call(None, {}, "a.b", [value]), pending)
+        for value, pending in zip(values, pendings, strict=True)
+    ]
+    errors = [each.error() for each in sending]
+    assert [type(error) for error in errors] == [
+        type(None), type(None), SerializationError, type(None), SerializationError, type(None)
+    ]  # fmt: skip
+    assert [message[1] for message in desk.wire.sent] == [1, 2, 3, 4]
+    by_value = {message[4][0]: message[1] for message in desk.wire.sent}
+    for value, pending in zip("abcdef", pendings, strict=True):
+        assert (desk.pending.get(by_value[value]) is pending) if value in by_value else pending not in desk.pending
+    assert len(desk.pending) == 4
+
+
+def test_a_hook_may_send(desk):
+    def hook(thing):
+        desk.outbox.emit(Publish(None, {}, "a.hook"))
+        return thing.value
+
+    desk.wire.serializer = JsonSerializer(default=hook)
+    desk.outbox.emit(Call(None, {}, "a.b", [Thing(1)]))
+    assert [message[:2] for message in desk.wire.sent] == [[16, 1], [48, 2]]
+
+
+def test_a_session_that_ends_during_a_hook_takes_nothing_more(desk):
+    def hook(thing):
+        desk.machine.end()
+        return thing.value
+
+    desk.wire.serializer = JsonSerializer(default=hook)
+    with pytest.raises(ConnectionClosed):
+        desk.outbox.emit(Call(None, {}, "a.b", [Thing(1)]), desk.request())
+    assert desk.wire.sent == [] and len(desk.pending) == 0 and desk.ids.peek() == 1
+
+
+def test_an_interrupted_hook_leaves_the_message_without_an_id(desk):
+    def hook(thing):
+        raise KeyboardInterrupt
+
+    desk.wire.serializer = JsonSerializer(default=hook)
+    message = Call(None, {}, "a.b", [Thing(1)])
+    with pytest.raises(KeyboardInterrupt):
+        desk.outbox.emit(message)
+    assert message.request_id is None and desk.ids.peek() == 1
+
+
+def test_a_serializer_that_sends_while_it_encodes_is_refused(desk):
+    class Sending(JsonSerializer):
+        busy = False
+
+        def encode(self, message):
+            if not self.busy:
+                self.busy = True
+                desk.outbox.emit(Publish(None, {}, "a.encode"))
+            return super().encode(message)
+
+    desk.wire.serializer = Sending()
+    with pytest.raises(WampyError, match="'json' let others send while it encoded"):
+        desk.outbox.emit(Call(None, {}, "a.b"), desk.request())
+    assert [message[:2] for message in desk.wire.sent] == [[16, 1]]
+    assert len(desk.pending) == 0
+    desk.outbox.emit(Call(None, {}, "a.b"))
+    assert desk.wire.sent[-1][:2] == [48, 2]
+
+
+def test_a_serializer_of_two_methods_is_enough(desk):
+    class Two(Serializer):
+        name, subprotocol, binary = "two", "wamp.2.two", False
+        dumps, loads = staticmethod(get_serializer("json").dumps), staticmethod(get_serializer("json").loads)
+
+    desk.wire.serializer = Two()
+    desk.outbox.emit(Call(None, {}, "a.b", [1]))
+    assert desk.wire.sent == [[48, 1, {}, "a.b", [1]]]

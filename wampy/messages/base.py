@@ -95,6 +95,22 @@ class Message:
             if check(value, self) is not None:
                 raise self._fault()
 
+    def listed(self) -> list[Any]:
+        """Make the wire list as far as it is known: a fresh request's id may be ``None``.
+
+        Returns:
+            The list, without empty trailing fields that may be left out; the caller's own.
+        """
+        wire = list(self._listed(self))
+        shortest = self._shortest
+        # An empty binary or text is a payload all the same.
+        while len(wire) > shortest and not wire[-1] and not isinstance(wire[-1], (bytes, bytearray, str)):
+            wire.pop()
+        at = self._args_at
+        if 0 < at < len(wire) and isinstance(wire[at], tuple):
+            wire[at] = list(wire[at])
+        return wire
+
     @property
     def message(self) -> list[Any]:
         """The wire list, without empty trailing fields that may be left out.
@@ -102,18 +118,11 @@ class Message:
         Raises:
             WampyError: A field has no value yet, most likely the request id.
         """
-        wire = list(self._listed(self))
-        shortest = self._shortest
-        # An empty binary or text is a payload all the same.
-        while len(wire) > shortest and not wire[-1] and not isinstance(wire[-1], (bytes, bytearray, str)):
-            wire.pop()
+        wire = self.listed()
         if None in wire:
             field = self.FIELDS[wire.index(None) - 1]
             hint = "; the session gives one out when it sends" if field == "request_id" else ""
             raise WampyError(f"{self.name.upper()}: {field} has no value{hint}")
-        at = self._args_at
-        if 0 < at < len(wire) and isinstance(wire[at], tuple):
-            wire[at] = list(wire[at])
         return wire
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from wampy.errors import SerializationError, WampyError
 from wampy.interfaces import Payload, Serializer
-from wampy.serializers.plain import MAX_DEPTH, SCALARS, Finder, is_plain, show
+from wampy.serializers.plain import MAX_DEPTH, SCALARS, Finder, is_plain, said_by
 
 
 class PlainSerializer(Serializer):
@@ -38,11 +38,30 @@ class PlainSerializer(Serializer):
         missing = self.title + " has no form for {}; give the serializer a `default=` hook, or convert the value"
         self._finder = Finder(self.scalars, self._problem, missing, self.max_depth, default)
 
-    def dumps(self, message: list[Any]) -> bytes:
-        """Serialize one message.
+    def prepare(self, message: list[Any]) -> list[Any]:
+        """Make a message plain: run the hook, and turn subclasses into what they are a subclass of.
 
         Args:
-            message: The wire list.
+            message: The wire list, which is not changed.
+
+        Returns:
+            The message, or a copy of it.
+
+        Raises:
+            SerializationError: A value cannot travel; the error has its type and its place.
+        """
+        try:
+            if type(message) is list and is_plain(message, self.scalars, self.max_depth):
+                return message
+            return self._finder.plain(message)  # type: ignore[no-any-return]
+        except RecursionError as error:
+            raise SerializationError(f"{self.title} cannot hold this message: {error}") from error
+
+    def encode(self, message: list[Any]) -> bytes:
+        """Turn a plain message into bytes.
+
+        Args:
+            message: What `prepare` gave.
 
         Returns:
             The payload.
@@ -51,15 +70,26 @@ class PlainSerializer(Serializer):
             SerializationError: The format cannot hold a value; the error has its type and its place.
         """
         try:
-            if type(message) is not list or not is_plain(message, self.scalars, self.max_depth):
-                message = self._finder.plain(message)
             return self._encode(message)
         except SerializationError:
             raise
         except Exception as error:
-            if not isinstance(error, RecursionError):
-                self._finder.plain(message)  # which names the culprit
-            raise SerializationError(f"{self.title} cannot hold this message: {show(error, str)}") from error
+            self._finder.plain(message)  # which names the culprit
+            raise SerializationError(f"{self.title} cannot hold this message: {said_by(error)}") from error
+
+    def dumps(self, message: list[Any]) -> bytes:
+        """Serialize one message: `prepare` and `encode`.
+
+        Args:
+            message: The wire list.
+
+        Returns:
+            The payload.
+
+        Raises:
+            SerializationError: A value cannot travel; the error has its type and its place.
+        """
+        return self.encode(self.prepare(message))
 
     def loads(self, payload: Payload) -> list[Any]:
         """Read one message.
@@ -78,7 +108,7 @@ class PlainSerializer(Serializer):
         except SerializationError:
             raise
         except Exception as error:  # each library has its own, and bytes from outside meet all of them
-            raise SerializationError(f"this is no {self.title}: {show(error, str) or type(error).__name__}") from error
+            raise SerializationError(f"this is no {self.title}: {said_by(error)}") from error
 
     @abstractmethod
     def _encode(self, message: list[Any]) -> bytes:
@@ -91,6 +121,9 @@ class PlainSerializer(Serializer):
     def _problem(self, value: Any) -> str | None:
         """Say why the format cannot hold a value of one of its own types."""
         return None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
 
 
 def library(name: str, serializer: str) -> Any:

@@ -34,24 +34,40 @@ class BatchedSerializer(Serializer):
         self.binary = serializer.binary
         self._serializer = serializer
 
-    def dumps(self, message: list[Any]) -> bytes:
-        """Serialize one message as a batch of its own.
-
-        Args:
-            message: The wire list.
-
-        Returns:
-            The payload. Joined payloads are a batch of several.
+    def prepare(self, message: list[Any]) -> list[Any]:
+        """Do what the serializer does to prepare a message.
 
         Raises:
             SerializationError: A value cannot travel.
         """
-        payload = self._serializer.dumps(message)
+        return self._serializer.prepare(message)
+
+    def encode(self, message: list[Any]) -> bytes:
+        """Turn a prepared message into a batch of its own. Joined payloads are a batch of several.
+
+        Raises:
+            SerializationError: A value cannot travel.
+        """
+        payload = self._serializer.encode(message)
         if not self.binary:
             return payload + _DELIMITER
         if len(payload) > _LONGEST:
             raise SerializationError(f"a message of {len(payload)} bytes is too long for a batch")
         return len(payload).to_bytes(_PREFIX_SIZE, "big") + payload
+
+    def dumps(self, message: list[Any]) -> bytes:
+        """Serialize one message as a batch of its own: `prepare` and `encode`.
+
+        Args:
+            message: The wire list.
+
+        Returns:
+            The payload.
+
+        Raises:
+            SerializationError: A value cannot travel.
+        """
+        return self.encode(self.prepare(message))
 
     def loads(self, payload: Payload) -> list[Any]:
         """Read one message of those that `split` gave.
@@ -100,3 +116,6 @@ class BatchedSerializer(Serializer):
                 raise SerializationError("a batch that ends in the middle of a message")
             messages.append(payload[start:at])
         return messages
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._serializer!r}>"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any
 
 import simplejson
 
-from wampy.errors import SerializationError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer
-from wampy.serializers.plain import SCALARS, children
+from wampy.serializers.plain import SCALARS, children, has_too_many_digits, holds
 
 # What a text (or a binary) that begins with NUL looks like in JSON: NUL can be written in no other way.
 _NUL_TEXT = '"\\u0000'
@@ -24,6 +24,10 @@ class JsonSerializer(PlainSerializer):
 
     Decimals are written as numbers, exactly, and read as floats. Binaries are written as text, a NUL and base64; a
     text that itself begins with NUL cannot survive that and is refused. So are NaN and the infinities.
+
+    Reading is more lenient, because routers hand on what came to them in other formats, and this session must not end
+    for what another peer has sent: NaN and the infinities are floats, and a text that begins with NUL but is no base64
+    is a text.
 
     Args:
         default: As for `PlainSerializer`.
@@ -46,13 +50,13 @@ class JsonSerializer(PlainSerializer):
             namedtuple_as_object=False,
             default=_binary_to_text,
         ).encode
-        self._from_text: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=_refuse_constant).decode
+        self._from_text: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=float).decode
 
     def _encode(self, message: list[Any]) -> bytes:
         text = self._to_text(message)
         # simplejson lets these pass (Decimal("NaN") before 4.0 only). The text is quick to look at; the values are
-        # searched only on suspicion.
-        if _NUL_TEXT in text or "NaN" in text or "Infinity" in text:
+        # searched only on suspicion, and on proof once more for the place.
+        if (_NUL_TEXT in text or "NaN" in text or "Infinity" in text) and holds(message, self._problem):
             self._finder.plain(message)
         return text.encode()
 
@@ -68,20 +72,11 @@ class JsonSerializer(PlainSerializer):
             return None if isfinite(value) else f"JSON has no {value}"
         if isinstance(value, Decimal):
             return None if value.is_finite() else f"JSON has no {value}"
-        if isinstance(value, int):
-            try:
-                str(value)
-            except ValueError:
-                return "an integer with too many digits"
-        return None
+        return "a number with too many digits" if has_too_many_digits(value) else None
 
 
 def _binary_to_text(value: Any) -> str:
     return "\0" + b64encode(value).decode("ascii")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _restore_binaries(value: Any) -> Any:
@@ -93,8 +88,6 @@ def _restore_binaries(value: Any) -> Any:
             if isinstance(item, (dict, list)):
                 stack.append(item)
             elif isinstance(item, str) and item.startswith("\0"):
-                try:
+                with suppress(ValueError):
                     container[step] = b64decode(item[1:], validate=True)
-                except ValueError as error:
-                    raise SerializationError(f"a binary is no base64: {error}") from error
     return root[0]

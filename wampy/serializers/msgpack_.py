@@ -9,7 +9,6 @@ from typing import Any
 from wampy.errors import SerializationError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
-from wampy.serializers.plain import SCALARS
 
 # What timestamps begin with, in their three lengths.
 _TIMESTAMP = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
@@ -18,8 +17,8 @@ _TIMESTAMP = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
 class MsgpackSerializer(PlainSerializer):
     """MessagePack (WAMP, "Serializers").
 
-    Integers have 64 bits at most, and there are no decimals: both are refused, or left to the hook. What WAMP has
-    no type for, but MessagePack has, arrives as ``msgpack.ExtType`` and may be sent as such.
+    Integers have 64 bits at most; larger ones are refused. There are no decimals; they are left to the hook. What WAMP
+    has no type for, but MessagePack has, arrives as ``msgpack.ExtType`` or ``msgpack.Timestamp``.
 
     Args:
         default: As for `PlainSerializer`.
@@ -35,7 +34,6 @@ class MsgpackSerializer(PlainSerializer):
 
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
         msgpack = library("msgpack", self.name)
-        self.scalars = SCALARS | {msgpack.ExtType, msgpack.Timestamp}
         super().__init__(default)
         self._pack: Callable[[Any], bytes] = msgpack.packb
         self._unpack: Callable[..., Any] = msgpack.unpackb

@@ -26,8 +26,14 @@ _HOOKED = 100
 # How many steps of the way to a value an error shows, and how many characters of each.
 _STEPS = 20
 _STEP = 60
-# Where the positional payload stands on the wire, by WAMP code.
+# Where the positional payload stands on the wire, by WAMP code, and where Options or Details.
 _ARGS_AT = {8: 5, 16: 4, 36: 4, 48: 4, 50: 3, 68: 4, 70: 3}
+_HEADER_AT = {
+    **dict.fromkeys((16, 32, 48, 49, 64, 70), (2, "options")),
+    **dict.fromkeys((1, 50), (2, "details")),
+    **dict.fromkeys((8, 36, 68), (3, "details")),
+    5: (2, "extra"),
+}
 
 
 def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -> bool:
@@ -56,6 +62,20 @@ def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -
         ):
             return False
     return True
+
+
+def holds(container: Any, wanted: Callable[[Any], Any]) -> bool:
+    """Say whether a plain message holds a key or a value for which `wanted` says so.
+
+    Args:
+        container: A list, tuple or dictionary.
+        wanted: Asked about each text, number and so on.
+    """
+    if type(container) is dict:
+        if any(map(wanted, container)):
+            return True
+        container = container.values()
+    return any(holds(value, wanted) if type(value) in _CONTAINERS else wanted(value) for value in container)
 
 
 class Finder:
@@ -100,6 +120,14 @@ class Finder:
 
     def _copy(self, value: Any, path: list[Any], within: set[int]) -> Any:
         # Recursive, and safe in being so: no deeper than what a message may be.
+        try:
+            return self._copy_of(value, path, within)
+        except (SerializationError, RecursionError):
+            raise
+        except Exception as error:  # of a container or a binary that is somebody else's code
+            refuse(f"looking at it raised {type(error).__name__}: {said_by(error)}", value, path, error)
+
+    def _copy_of(self, value: Any, path: list[Any], within: set[int]) -> Any:
         value = self._known(value, path)
         if isinstance(value, dict):
             items: Any = value.items()
@@ -112,13 +140,14 @@ class Finder:
         if len(path) > self._depth:
             refuse(f"it is nested too deeply, over {self._depth} levels", value, path)
         within.add(id(value))
+        depth = len(path)
         made: dict[Any, Any] = {}
         for step, item in items:
             path.append(step)
             if isinstance(value, dict):
                 step = self._key(step, path)
             made[step] = self._copy(item, path, within)
-            path.pop()
+            del path[depth:]
         within.discard(id(value))
         return made if isinstance(value, dict) else list(made.values())
 
@@ -144,7 +173,7 @@ class Finder:
                 value = _base_of(value)
                 continue
             value = self._hooked(value, path)
-        refuse("its `default` hook never comes to an end", value, path)
+        refuse("the `default` hook answers with what needs the hook, again and again", value, path)
 
     def _hooked(self, value: Any, path: list[Any]) -> Any:
         try:
@@ -152,12 +181,24 @@ class Finder:
                 raise TypeError(self._missing.format(type(value).__name__))
             return self._default(value)
         except Exception as error:
-            refuse(show(error, str), value, path, error)
+            refuse(said_by(error), value, path, error)
 
     def _check(self, value: Any, path: list[Any]) -> None:
         problem = "half a surrogate pair has no form in UTF-8" if is_broken(value) else self._problem(value)
         if problem is not None:
             refuse(problem, value, path)
+
+
+def has_too_many_digits(value: Any) -> bool:
+    """Say whether a number has more digits than Python reads (4,300): its receivers would be at a loss."""
+    try:
+        if isinstance(value, int):
+            str(value)
+        elif isinstance(value, Decimal) and value.is_finite():
+            int("1" * len(value.as_tuple().digits))
+    except ValueError:
+        return True
+    return False
 
 
 def is_broken(value: Any) -> bool:
@@ -211,8 +252,12 @@ def _place(path: list[Any]) -> str:
     name = "message"
     if steps and isinstance(message, (list, tuple)) and isinstance(message[0], int):
         args_at = _ARGS_AT.get(message[0])
+        header_at, header = _HEADER_AT.get(message[0], (None, ""))
         if args_at is not None and steps[0] in (args_at, args_at + 1):
             name = "args" if steps.pop(0) == args_at else "kwargs"
+        elif steps[0] == header_at:
+            steps.pop(0)
+            name = header
     shown = (show(step, repr) for step in steps[:_STEPS])
     way = "".join(f"[{step if len(step) <= _STEP else step[:_STEP] + '...'}]" for step in shown)
     return name + way + "..." * (len(steps) > _STEPS)
@@ -224,3 +269,8 @@ def show(value: Any, how: Callable[[Any], str]) -> str:
         return how(value)
     except Exception:  # what is to be shown here is foreign
         return f"<{type(value).__name__}>"
+
+
+def said_by(error: Exception) -> str:
+    """Return an exception's text, or its name if it has none."""
+    return show(error, str) or type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any
 from wampy.errors import SerializationError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
-from wampy.serializers.plain import SCALARS, is_plain
+from wampy.serializers.plain import SCALARS, has_too_many_digits, holds, is_plain
 
 # How many bytes follow a marker.
 _SIZES = {**dict.fromkeys(b"ZTFN", 0), **dict.fromkeys(b"iUCB", 1), **dict.fromkeys(b"Iuh", 2)}
@@ -21,6 +21,8 @@ _INTEGERS = b"iUIulmLM"
 _SIGNED = b"iIlL"
 _DIMENSIONS = re.compile(rb"#\[")
 _HALF_FLOAT = b"h"
+# A number of more than 255 digits; there are texts that contain this, which costs them a look.
+_HUGE = re.compile(rb"H[IulmLM]")
 # The package gives up earlier, but not before this has multiplied them.
 _MOST_DIMENSIONS = 64
 
@@ -28,7 +30,8 @@ _MOST_DIMENSIONS = 64
 class UbjsonSerializer(PlainSerializer):
     """BJData, which Crossbar offers under the name UBJSON (WAMP, "Serializers").
 
-    Decimals travel exactly, and integers have any size. The package nests 32 levels at most.
+    Decimals travel exactly (a whole one arrives as an integer), and integers have any size. The package nests 32
+    levels at most, in what arrives too.
 
     Args:
         default: As for `PlainSerializer`.
@@ -43,7 +46,7 @@ class UbjsonSerializer(PlainSerializer):
     title = "UBJSON"
     scalars = SCALARS | {Decimal}
     max_depth = 32
-    _without_floats = scalars - {float}
+    _without_floats = scalars - {float, Decimal}
 
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
         super().__init__(default)
@@ -53,12 +56,16 @@ class UbjsonSerializer(PlainSerializer):
 
     def _encode(self, message: list[Any]) -> bytes:
         payload = self._to_bytes(message)
+        if _HUGE.search(payload) and holds(message, self._problem):
+            self._finder.plain(message)
         return self._with_long_floats(message) if _HALF_FLOAT in payload else payload
 
     def _with_long_floats(self, value: Any) -> bytes:
         # The package writes 1.5 in two bytes, which is enough, but Crossbar's would read that as an integer.
         if isinstance(value, float):
             return b"D" + pack("<d", value)
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise ValueError("a decimal that is not finite")
         if not isinstance(value, (dict, list, tuple)) or is_plain(value, self._without_floats, self.max_depth):
             return self._to_bytes(value)
         if isinstance(value, dict):
@@ -75,12 +82,9 @@ class UbjsonSerializer(PlainSerializer):
         return self._from_bytes(payload)
 
     def _problem(self, value: Any) -> str | None:
-        if isinstance(value, int):
-            try:
-                str(value)
-            except ValueError:
-                return "an integer with too many digits"
-        return None
+        if isinstance(value, Decimal) and not value.is_finite():
+            return f"UBJSON has no decimal {value}"
+        return "a number with too many digits" if has_too_many_digits(value) else None
 
 
 class _Scanner:

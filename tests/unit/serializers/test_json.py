@@ -82,12 +82,17 @@ def test_a_text_that_begins_with_nul_is_refused(text):
         JSON.dumps(call({text: 1}))
 
 
-@pytest.mark.parametrize(
-    "text", [r'["\u0000A"]', r'["\u0000!!!!"]', r'[{"k":"\u0000QQ=="},"\u0000QQ==QQ=="]', r'["\u0000ü"]']
-)
-def test_a_binary_that_is_no_base64_is_refused(text):
-    with pytest.raises(SerializationError, match="base64"):
-        JSON.loads(text.encode())
+@pytest.mark.parametrize("text", ["\0", "\0A", "\0!!!!", "\0QQ==QQ==", "\0ü"])
+def test_what_begins_with_nul_and_is_no_base64_is_read_as_a_text(text):
+    # A router writes it so when it comes from a peer that speaks another format.
+    assert JSON.loads(json.dumps([{"k": text}, "\0QQ=="])) == [{"k": text if text != "\0" else b""}, b"A"]
+
+
+def test_nan_and_infinity_are_read():
+    # Crossbar writes them, though JSON has none.
+    loaded = JSON.loads(b"[NaN,Infinity,-Infinity]")
+    assert loaded[0] != loaded[0]
+    assert loaded[1:] == [float("inf"), -float("inf")]
 
 
 class Rude:
@@ -100,7 +105,7 @@ class Rude:
     [
         (call({"when": {1, 2}}), "args[0]['when']", "set"),
         (call(when=[0, object()]), "kwargs['when'][1]", "object"),
-        ([16, 1, {"x": object()}, "a.b"], "message[2]['x']", "object"),
+        ([16, 1, {"x": object()}, "a.b"], "options['x']", "object"),
         ([50, 1, {}, [object()]], "args[0]", "object"),
         ([8, 68, 1, {}, "a.b", [], {"k": object()}], "kwargs['k']", "object"),
         ([36, 1, 2, {}, [float("nan")]], "args[0]", "float"),
@@ -163,9 +168,8 @@ def test_depth_is_refused_both_ways_and_the_stack_survives():
         b"garbage",
         b"[1",
         b"[1] x",
-        b"[NaN]",
-        b"[Infinity]",
-        b"[-Infinity]",
+        b"[nan]",
+        b"[Infinit]",
         b'["\xff"]',
         b"\xff\xfe[\x00",
         b'["\0"]',

@@ -188,7 +188,10 @@ class Thing:
 REFUSED = [
     (call({"when": {1, 2}}), "args[0]['when']", "set"),
     (call(when=[0, object()]), "kwargs['when'][1]", "object"),
-    ([16, 1, {"x": object()}, "a.b"], "message[2]['x']", "object"),
+    ([16, 1, {"x": object()}, "a.b"], "options['x']", "object"),
+    ([36, 1, 2, {"x": [object()]}], "details['x'][0]", "object"),
+    ([5, "signature", {"x": object()}], "extra['x']", "object"),
+    ([49, object(), {}], "message[1]", "object"),
     ([50, 1, {}, [datetime(2026, 1, 1)]], "args[0]", "datetime"),
     ([8, 68, 1, {}, "a.b", [], {"k": UUID(int=1)}], "kwargs['k']", "UUID"),
     ([36, 1, 2, {}, [Fraction(1, 3)]], "args[0]", "Fraction"),
@@ -376,3 +379,70 @@ def test_every_truncation_is_refused(serializer):
     for end in range(len(payload)):
         with pytest.raises(SerializationError):
             serializer.loads(payload[:end])
+
+
+# Code of other people's that runs while a message is made.
+
+
+class Lazy(dict):
+    def items(self):
+        raise LookupError("the database is away")
+
+
+class LazyList(list):
+    def __iter__(self):
+        raise LookupError
+
+
+class Proxy:
+    @property
+    def __class__(self):
+        return dict
+
+
+class Binary(bytes):
+    def __bytes__(self):
+        raise ValueError("no bytes")
+
+
+def released():
+    view = memoryview(b"x")
+    view.release()
+    return view
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Lazy(a=1), r"args\[0\]\['k'\] \(Lazy\): looking at it raised LookupError: the database is away"),
+        (LazyList([1]), r"args\[0\]\['k'\] \(LazyList\): looking at it raised LookupError"),
+        (Proxy(), r"args\[0\]\['k'\] \(Proxy\): looking at it raised AttributeError"),
+        (Binary(b"x"), r"args\[0\]\['k'\] \(Binary\): looking at it raised ValueError: no bytes"),
+        (released(), r"args\[0\]\['k'\] \(memoryview\): looking at it raised ValueError"),
+    ],
+    ids=["dict", "list", "proxy", "bytes", "memoryview"],
+)
+def test_whatever_foreign_objects_raise_is_an_error_with_a_place(serializer, value, text):
+    with pytest.raises(SerializationError, match=text):
+        serializer.dumps(call({"k": value}))
+
+
+@pytest.mark.parametrize("error", [StopIteration(), MemoryError(), LookupError()])
+def test_a_hook_s_error_without_a_text_is_named(serializer, error):
+    def hook(value):
+        raise error
+
+    with pytest.raises(SerializationError, match=rf"args\[0\] \(Other\): {type(error).__name__}$"):
+        CLASSES[serializer.name](default=hook).dumps(call(Other()))
+
+
+def test_a_dictionary_that_a_hook_changes_is_an_error(serializer):
+    value = {"a": Other()}
+    hooked = CLASSES[serializer.name](default=lambda _: value.setdefault("b", 1))
+    with pytest.raises(SerializationError, match="looking at it raised RuntimeError: dictionary changed"):
+        hooked.dumps(call(value))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_serializer_shows_its_name(name):
+    assert repr(name.partition(".")[0]) in repr(get_serializer(name))
