@@ -173,10 +173,6 @@ PAYLOADS = {
     "two messages": "[50,1,{}][50,2,{}]",
     "a message and more": "[50,1,{}] and more",
     "a delimiter": "[50,1,{}]\x1e",
-    "NaN": "[50,1,{},[NaN]]",
-    "Infinity": "[50,1,{},[Infinity]]",
-    "minus Infinity": "[50,1,{},[-Infinity]]",
-    "NaN for an id": "[50,NaN,{}]",
     "a single quote": "[50,1,{},['x']]",
     "a comma too many": "[50,1,{},[1,]]",
     "a comment": "[50,1,{} /* fine */]",
@@ -192,9 +188,6 @@ PAYLOADS = {
     "details 100,000 deep": "[50,1," + '{"a":' * 100_000 + "1" + "}" * 100_000 + "]",
     "an integer of 100,000 digits": f"[50,1,{{}},[{'9' * 100_000}]]",
     "an id of 100,000 digits": f"[50,{'9' * 100_000},{{}}]",
-    "a binary that is no base64": r'[50,1,{},["\u0000!!!!"]]',
-    "a binary without its padding": r'[50,1,{},["\u0000YQ"]]',
-    "a binary that is no base64, deep down": r'[50,1,{},[],{"a":[{"b":"\u0000*"}]}]',
 }
 
 
@@ -202,7 +195,7 @@ PAYLOADS = {
 def test_text_that_is_no_json(ordeal, name):
     ordeal.suspend()
     ordeal.suffer(lambda peer: peer.say(PAYLOADS[name], [50, 1, {}, ["too late"]]))
-    ordeal.is_over("base64" if "base64" in name or "padding" in name else "no JSON")
+    ordeal.is_over("no JSON")
     ordeal.recovers()
 
 
@@ -215,6 +208,13 @@ def test_text_that_is_no_json(ordeal, name):
         ('[50,1,{"x":1,"x":2},["first"],{}]', "first"),
         ('[50,1,{},[{"a":1,"a":2}]]', {"a": 2}),
         (r'[50,1,{},["\u0000"]]', b""),
+        # What a router makes of texts and numbers that came to it in another format.
+        (r'[50,1,{},["\u0000!!!!"]]', "\0!!!!"),
+        (r'[50,1,{},["\u0000YQ"]]', "\0YQ"),
+        (r'[50,1,{},[{"a":[{"b":"\u0000*"}]}]]', {"a": [{"b": "\0*"}]}),
+        ("[50,1,{},[Infinity]]", float("inf")),
+        ("[50,1,{},[[1,-Infinity]]]", [1, -float("inf")]),
+        ("[50,1,{},[1e999]]", float("inf")),
         ("[50,1,{},[" + "[" * 100 + "]" * 100 + "]]", eval("[" * 100 + "]" * 100)),
         (f"[50,1,{{}},[{'9' * 4000}]]", int("9" * 4000)),
         (" \t\r\n[50 , 1 , {} , [ null ] ] \n", None),
