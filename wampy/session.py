@@ -10,8 +10,9 @@ from wampy.auth import answer_challenge
 from wampy.config import settings
 from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERROR
 from wampy.deadlines import DEFAULT, Timeout
-from wampy.errors import RemoteError, WampyError
+from wampy.errors import RemoteError, WampProtocolError, WampyError
 from wampy.messages import Call, Error, Invocation, Message, Publish, Unregister, Unsubscribe, positional
+from wampy.messages.checks import elide
 from wampy.protocol.pending import PendingRequest
 from wampy.registry import Registry
 from wampy.roles.caller import PendingCall, unwrap
@@ -89,11 +90,12 @@ class Session(Registry):
         options: Mapping[str, Any] | None,
         timeout: Timeout,
     ) -> PendingRequest:
-        options = dict(options or {})
         seconds = self._seconds(timeout)
+        message = Call(None, _own(options), procedure, _payload(args), _own(kwargs))
         if seconds is not None and self.router_has("dealer", "call_timeout"):
-            options.setdefault("timeout", max(int(seconds * 1000), 1))
-        return self._request(Call(None, options, procedure, args, dict(kwargs or {})), procedure, timeout)
+            message.validate()
+            message.options.setdefault("timeout", max(int(seconds * 1000), 1))
+        return self._request(message, procedure, timeout)
 
     def call(
         self,
@@ -192,8 +194,8 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
-        message = Publish(None, dict(options or {}), topic, args, dict(kwargs or {}))
-        if not message.options.get("acknowledge"):
+        message = Publish(None, _own(options), topic, _payload(args), _own(kwargs))
+        if not (isinstance(message.options, dict) and message.options.get("acknowledge")):
             self.send_message(message)
             return None
         self._check_may_block()
@@ -290,3 +292,14 @@ class Session(Registry):
 
     def _subscribe_to_topic(self, handler: Callable[..., Any], topic: str) -> Subscription:
         return self.subscribe(topic, handler)
+
+
+def _own(mapping: Any) -> Any:
+    """Copy a dictionary; what is none is for the message's own checks to refuse."""
+    return dict(mapping) if isinstance(mapping, Mapping) else mapping
+
+
+def _payload(args: Any) -> Any:
+    if isinstance(args, str):  # a message may hold one, as some peers write binaries so; routers close on it
+        raise WampProtocolError(f"args must be a list or tuple, not {elide(args)}")
+    return args

@@ -109,6 +109,16 @@ def test_the_router_translates(join, service, name):
         (lambda session: session.publish("com.example.topic", [{1}]), SerializationError),
         (lambda session: session.publish("com.example topic"), WampProtocolError),
         (lambda session: session.publish("com.example.topic", options={"eligible": ["x"]}), WampProtocolError),
+        (lambda session: session.call("com.example.echo", "text"), WampProtocolError),
+        (lambda session: session.call("com.example.echo", [], "ab"), WampProtocolError),
+        (lambda session: session.call("com.example.echo", options="ab"), WampProtocolError),
+        (lambda session: session.publish("com.example.topic", "text"), WampProtocolError),
+        (lambda session: session.publish("com.example.topic", kwargs=5), WampProtocolError),
+        (lambda session: session.publish("com.example.topic", options=["acknowledge"]), WampProtocolError),
+        (lambda session: session.publish("a.b", b"x", options={"enc_algo": "null"}), WampProtocolError),
+        (lambda session: session.call("a.b", options={"caller": None}), WampProtocolError),
+        (lambda session: session.call("a.b", options={"forward_for": [{"session": 1}]}), WampProtocolError),
+        (lambda session: session.register("a..b", print, {"match": "prefix"}), WampProtocolError),
         (lambda session: session.register("com.example.", print), WampProtocolError),
         (lambda session: session.subscribe("com.example", print, {"match": "regex"}), WampProtocolError),
     ],
@@ -144,6 +154,25 @@ def test_a_result_that_cannot_travel_becomes_an_error_that_says_why(client, serv
 def test_an_error_that_cannot_travel_becomes_one_that_says_why(client):
     with pytest.raises(RemoteRuntimeError, match=r"args\[0\] \(object\)"):
         client.call("com.example.fail", "object")
+
+
+def test_what_another_peer_sends_does_not_cost_the_session(join, service, green, name):
+    """Each value travels in the sender's format; what the router makes of it must not end a session of ours."""
+    values = {
+        "json": [Decimal("1E+999"), 2**70],
+        "msgpack": [float("nan"), float("inf"), "\0hello", 2**64 - 1],
+        "cbor": [float("nan"), -float("inf"), "\0hello", Decimal("9" * 4000), 10**4000],
+        "ubjson": [float("nan"), float("inf"), "\0hello", Decimal("9" * 4000)],
+    }
+    for other, sent in values.items():
+        publisher = join(serializers=other)
+        for value in sent:
+            publisher.publish(topic="com.example.topic", value=value, options={"acknowledge": True})
+        publisher.publish(topic="com.example.topic", value="done", options={"acknowledge": True})
+        green.wait_until(lambda: service.heard and service.heard[-1][1] == {"value": "done"})
+        service.heard.clear()
+        assert publisher.session is not None
+    assert service.session is not None
 
 
 # Which one is spoken.

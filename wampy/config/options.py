@@ -102,18 +102,23 @@ class Options:
 
 
 def _offer(serializers: Any) -> tuple[Serializer, ...]:
-    wanted = [serializers] if isinstance(serializers, (str, Serializer)) else serializers
-    if not isinstance(wanted, Sequence) or not wanted:
+    wanted: Any = [serializers] if isinstance(serializers, (str, Serializer)) else serializers
+    if not isinstance(wanted, Sequence) or isinstance(wanted, (bytes, bytearray)) or not wanted:
         raise WampyError(
             f"serializers is one or several names or serializer objects, most wanted first, as in "
             f'("msgpack", "json"); not {serializers!r}'
         )
     offered: dict[str, Serializer] = {}
     for each in wanted:
+        if isinstance(each, type) and issubclass(each, Serializer):
+            raise WampyError(f"serializers has the class {each.__name__}; make an object of it: {each.__name__}()")
         serializer = each if isinstance(each, Serializer) else get_serializer(each)
-        if serializer.subprotocol in offered:
+        subprotocol = getattr(serializer, "subprotocol", None)
+        if not isinstance(subprotocol, str) or not isinstance(getattr(serializer, "binary", None), bool):
+            raise WampyError(f"serializers has {serializer!r}, which lacks `subprotocol`, a text, or `binary`, a bool")
+        if subprotocol in offered:
             raise WampyError(f"serializers names {serializer.name!r} twice")
-        offered[serializer.subprotocol] = serializer
+        offered[subprotocol] = serializer
     return tuple(offered.values())
 
 

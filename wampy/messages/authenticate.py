@@ -1,7 +1,7 @@
 """AUTHENTICATE."""
 
 from wampy.messages.base import Message, declare
-from wampy.messages.fields import Dict, SecretText
+from wampy.messages.fields import SecretDict, SecretText
 
 
 @declare
@@ -18,4 +18,4 @@ class Authenticate(Message):
     sent = True
 
     signature: SecretText
-    extra: Dict
+    extra: SecretDict

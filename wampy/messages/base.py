@@ -25,6 +25,8 @@ from wampy.errors import WampProtocolError, WampyError
 from wampy.messages.checks import Check, elide
 from wampy.messages.fields import Field
 
+_SECRET_KEYS = ("authextra", "resume_token")
+
 
 class Message:
     """The wire form of one message type (WAMP, "Messages").
@@ -167,10 +169,17 @@ class Message:
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{name}=***" if name in self._secrets else f"{name}={elide(getattr(self, name, None))}"
+            f"{name}=***" if name in self._secrets else f"{name}={elide(_masked(getattr(self, name, None)))}"
             for name in self.FIELDS
         )
         return f"{type(self).__name__}({shown})"
+
+
+def _masked(value: Any) -> Any:
+    """Hide what Details may hold of secrets."""
+    if not isinstance(value, dict) or not any(key in value for key in _SECRET_KEYS):
+        return value
+    return {key: "***" if key in _SECRET_KEYS else item for key, item in value.items()}
 
 
 def positional(args: Any) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
 from wampy.messages.checks import check_count, check_flag, check_text
-from wampy.messages.fields import PAYLOAD, ROUTED, Args, FreshId, Kwargs, Uri, header, peer
+from wampy.messages.fields import PAYLOAD_SENT, ROUTED_SENT, Args, FreshId, Kwargs, Uri, header, peer_sent
 
 OPTIONS = header(
     timeout=check_count,
@@ -14,9 +14,9 @@ OPTIONS = header(
     runmode=check_text,
     rkey=check_text,
     transaction_hash=check_text,
-    **peer("caller"),
-    **ROUTED,
-    **PAYLOAD,
+    **peer_sent("caller"),
+    **ROUTED_SENT,
+    **PAYLOAD_SENT,
 )
 
 

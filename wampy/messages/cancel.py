@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
-from wampy.messages.fields import CANCEL_MODE, ROUTED, Id, header
+from wampy.messages.fields import CANCEL_MODE, ROUTED_SENT, Id, header
 
 
 @declare
@@ -20,4 +20,4 @@ class Cancel(Message):
     sent = True
 
     request_id: Id
-    options: Annotated[Any, header(mode=CANCEL_MODE, **ROUTED)]
+    options: Annotated[Any, header(mode=CANCEL_MODE, **ROUTED_SENT)]

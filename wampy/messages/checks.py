@@ -20,9 +20,10 @@ SHOWN = 80
 _CACHED_URI = 256
 
 _URI = re.compile(r"([^\s.#]+\.)*[^\s.#]+")
-_URI_PATTERN = re.compile(r"([^\s.#]+\.|\.)*([^\s.#]+)?")
+_URI_PREFIX = re.compile(r"([^\s.#]+\.)*[^\s.#]*")
+_URI_WILDCARD = re.compile(r"([^\s.#]+\.|\.)*([^\s.#]+)?")
 # What an implementation adds to an enumeration begins like this.
-_CUSTOM = re.compile(r"x_[a-z0-9_]*")
+_CUSTOM = re.compile(r"x_([a-z][a-z0-9_]+)?")
 
 
 class _Eliding(reprlib.Repr):
@@ -108,14 +109,17 @@ def check_uri(value: Any, message: Any = None) -> str | None:
 
 
 def check_uri_or_pattern(value: Any, message: Any) -> str | None:
-    """Allow empty components too, when the options ask for pattern matching."""
-    if isinstance(value, str):
-        if is_uri(value):
+    """Allow empty components too, as far as the pattern matching that the options ask for has them."""
+    if isinstance(value, str) and not is_uri(value):
+        match = message.options.get("match")
+        if match == "wildcard" and _URI_WILDCARD.fullmatch(value):
             return None
-        if message.options.get("match") in ("prefix", "wildcard") and _URI_PATTERN.fullmatch(value):
-            return None
-        if _URI_PATTERN.fullmatch(value):
-            return wrong("a URI (empty components only with match 'prefix' or 'wildcard')", value)
+        if _URI_PREFIX.fullmatch(value):
+            if match == "prefix":
+                return None
+            return wrong("a URI (only with match 'prefix' or 'wildcard' may its last component be empty)", value)
+        if _URI_WILDCARD.fullmatch(value):
+            return wrong("a URI (only with match 'wildcard' may its components be empty)", value)
     return check_uri(value)
 
 
@@ -218,6 +222,17 @@ def or_null(check: Check) -> Check:
         return None if value is None else check(value, message)
 
     return check_or_null
+
+
+def with_keys(check: Check, *required: str) -> Check:
+    """Make a check that also wants some keys to be there."""
+
+    def check_keys(value: Any, message: Any = None) -> str | None:
+        problem = check(value, message)
+        missing = () if problem else [key for key in required if key not in value]
+        return f" must have {missing[0]!r}" if missing else problem
+
+    return check_keys
 
 
 def dict_with(**known: Check) -> Check:

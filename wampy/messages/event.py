@@ -8,9 +8,9 @@ from wampy.messages.fields import PAYLOAD, ROUTED, Args, Id, Kwargs, header, pee
 
 DETAILS = header(
     topic=or_null(check_uri),
-    retained=check_flag,
+    retained=or_null(check_flag),
     trustlevel=or_null(check_count),
-    x_acknowledged_delivery=check_flag,
+    x_acknowledged_delivery=or_null(check_flag),
     transaction_hash=or_null(check_text),
     **peer("publisher"),
     **ROUTED,

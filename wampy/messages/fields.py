@@ -25,21 +25,42 @@ from wampy.messages.checks import (
     one_of,
     one_of_or_custom,
     or_null,
+    with_keys,
 )
 
 MATCH = one_of("exact", "prefix", "wildcard")
 CANCEL_MODE = one_of("skip", "kill", "killnowait")
-#: Keys that every message with a payload may have: payload passthru mode, and its older form on Crossbar.
+_ALGORITHMS = ("cryptobox", "mqtt", "xbr")
+_SERIALIZERS = ("json", "msgpack", "cbor", "ubjson", "flatbuffers")
+_PPT: dict[str, Check] = dict.fromkeys(("ppt_scheme", "ppt_serializer", "ppt_cipher", "ppt_keyid"), check_text)
+#: Keys that every message with a payload may have: payload passthru mode, and its older form on Crossbar. What is
+#: received may say a little more than what routers take.
 PAYLOAD: dict[str, Check] = {
-    **dict.fromkeys(("ppt_scheme", "ppt_serializer", "ppt_cipher", "ppt_keyid"), check_text),
-    "enc_algo": one_of_or_custom("cryptobox", "mqtt", "xbr", "null"),
-    "enc_key": check_key,
-    "enc_serializer": one_of_or_custom("json", "msgpack", "cbor", "ubjson", "flatbuffers", "opaque", "null"),
+    **_PPT,
+    "enc_algo": or_null(one_of_or_custom(*_ALGORITHMS, "null")),
+    "enc_key": or_null(check_key),
+    "enc_serializer": or_null(one_of_or_custom(*_SERIALIZERS, "opaque", "null")),
+}
+PAYLOAD_SENT: dict[str, Check] = {
+    **_PPT,
+    "enc_algo": one_of_or_custom(*_ALGORITHMS),
+    "enc_key": check_text,
+    "enc_serializer": one_of_or_custom(*_SERIALIZERS),
 }
 #: What routers that are linked with each other write about the way a message came.
 ROUTED: dict[str, Check] = {
+    "forward_for": or_null(
+        list_of(dict_with(session=or_null(check_id), authid=or_null(check_text), authrole=or_null(check_text)))
+    )
+}
+ROUTED_SENT: dict[str, Check] = {
     "forward_for": list_of(
-        dict_with(session=or_null(check_id), authid=or_null(check_text), authrole=or_null(check_text))
+        with_keys(
+            dict_with(session=check_id, authid=or_null(check_text), authrole=check_text),
+            "session",
+            "authid",
+            "authrole",
+        )
     )
 }
 
@@ -51,9 +72,12 @@ _FEATURES = (
     "sharded_registration sharded_subscription shared_registration subscriber_blackwhite_listing "
     "subscription_meta_api subscription_revocation testament_meta_api"
 )
+_NAMES = ("caller", "callee", "publisher", "subscriber", "broker", "dealer")
 _ROLE = dict_with(features=dict_with(**dict.fromkeys(_FEATURES.split(), check_flag)))
-#: What HELLO and WELCOME say about the roles of their sender.
-ROLES = dict_with(**dict.fromkeys(("caller", "callee", "publisher", "subscriber", "broker", "dealer"), _ROLE))
+_ROLE_OR_NULL = or_null(dict_with(features=or_null(dict_with(**dict.fromkeys(_FEATURES.split(), or_null(check_flag))))))
+#: What HELLO says about the roles of the client, and WELCOME about those of the router.
+ROLES = dict_with(**dict.fromkeys(_NAMES, _ROLE))
+ROUTER_ROLES = dict_with(**dict.fromkeys(_NAMES, _ROLE_OR_NULL))
 
 
 class Field(NamedTuple):
@@ -88,6 +112,11 @@ def peer(role: str) -> dict[str, Check]:
     return {role: or_null(check_id), f"{role}_authid": text, f"{role}_authrole": text}
 
 
+def peer_sent(role: str) -> dict[str, Check]:
+    """List the same keys as a client may send them, where routers refuse ``null``."""
+    return {role: check_id, f"{role}_authid": check_text, f"{role}_authrole": check_text}
+
+
 def revocation(key: str) -> Field:
     """Declare the details of an UNSUBSCRIBED or UNREGISTERED, which name what the router takes away unasked.
 
@@ -118,5 +147,6 @@ Text = Annotated[str, Field(check_text)]
 SecretText = Annotated[str, Field(check_secret_text, secret=True)]
 # Typed `Any` because ``None`` may be passed and a list or dictionary is what one reads.
 Dict = Annotated[Any, Field(check_dict, empty=dict)]
+SecretDict = Annotated[Any, Field(check_dict, empty=dict, secret=True)]
 Args = Annotated[Any, Field(check_args, empty=list)]
 Kwargs = Annotated[Any, Field(check_dict, empty=dict)]

@@ -21,5 +21,5 @@ class Goodbye(Message):
     sent = True
     received = True
 
-    details: Annotated[Any, header(message=or_null(check_text), resumable=check_flag)]
+    details: Annotated[Any, header(message=or_null(check_text), resumable=or_null(check_flag))]
     reason: Uri

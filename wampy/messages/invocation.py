@@ -9,8 +9,8 @@ from wampy.messages.fields import PAYLOAD, ROUTED, Args, Id, Kwargs, header, pee
 DETAILS = header(
     procedure=or_null(check_uri),
     timeout=or_null(check_count),
-    progress=check_flag,
-    receive_progress=check_flag,
+    progress=or_null(check_flag),
+    receive_progress=or_null(check_flag),
     trustlevel=or_null(check_count),
     transaction_hash=or_null(check_text),
     **peer("caller"),

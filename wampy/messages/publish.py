@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
 from wampy.messages.checks import Check, check_flag, check_id, check_text, list_of
-from wampy.messages.fields import PAYLOAD, ROUTED, Args, FreshId, Kwargs, Uri, header, peer
+from wampy.messages.fields import PAYLOAD_SENT, ROUTED_SENT, Args, FreshId, Kwargs, Uri, header, peer_sent
 
 _AUDIENCE: dict[str, Check] = {
     f"{way}{by}": list_of(check_text if by else check_id)
@@ -19,9 +19,9 @@ OPTIONS = header(
     retain=check_flag,
     transaction_hash=check_text,
     **_AUDIENCE,
-    **peer("publisher"),
-    **ROUTED,
-    **PAYLOAD,
+    **peer_sent("publisher"),
+    **ROUTED_SENT,
+    **PAYLOAD_SENT,
 )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
 from wampy.messages.checks import check_flag, check_positive, one_of
-from wampy.messages.fields import MATCH, ROUTED, FreshId, UriOrPattern, header
+from wampy.messages.fields import MATCH, ROUTED_SENT, FreshId, UriOrPattern, header
 
 OPTIONS = header(
     match=MATCH,
@@ -13,7 +13,7 @@ OPTIONS = header(
     force_reregister=check_flag,
     disclose_caller=check_flag,
     forward_timeout=check_flag,
-    **ROUTED,
+    **ROUTED_SENT,
 )
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
-from wampy.messages.checks import check_flag
+from wampy.messages.checks import check_flag, or_null
 from wampy.messages.fields import PAYLOAD, ROUTED, Args, Id, Kwargs, header, peer
 
 
@@ -24,6 +24,6 @@ class Result(Message):
     received = True
 
     request_id: Id
-    details: Annotated[Any, header(progress=check_flag, **peer("callee"), **ROUTED, **PAYLOAD)]
+    details: Annotated[Any, header(progress=or_null(check_flag), **peer("callee"), **ROUTED, **PAYLOAD)]
     args: Args = None
     kwargs: Kwargs = None

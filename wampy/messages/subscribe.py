@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
 from wampy.messages.checks import check_flag
-from wampy.messages.fields import MATCH, ROUTED, FreshId, UriOrPattern, header
+from wampy.messages.fields import MATCH, ROUTED_SENT, FreshId, UriOrPattern, header
 
 
 @declare
@@ -22,5 +22,5 @@ class Subscribe(Message):
     sent = True
 
     request_id: FreshId
-    options: Annotated[Any, header(match=MATCH, get_retained=check_flag, **ROUTED)]
+    options: Annotated[Any, header(match=MATCH, get_retained=check_flag, **ROUTED_SENT)]
     topic: UriOrPattern

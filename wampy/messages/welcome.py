@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
 from wampy.messages.checks import check_dict, check_flag, check_text, or_null
-from wampy.messages.fields import ROLES, Id, header
+from wampy.messages.fields import ROUTER_ROLES, Id, header
 
 _TEXT = or_null(check_text)
 
 DETAILS = header(
-    roles=ROLES,
+    roles=ROUTER_ROLES,
     agent=_TEXT,
     realm=_TEXT,
     authid=_TEXT,
@@ -17,8 +17,8 @@ DETAILS = header(
     authmethod=_TEXT,
     authprovider=_TEXT,
     authextra=or_null(check_dict),
-    resumed=check_flag,
-    resumable=check_flag,
+    resumed=or_null(check_flag),
+    resumable=or_null(check_flag),
     resume_token=_TEXT,
 )
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from wampy.messages.base import Message, declare
 from wampy.messages.checks import check_flag
-from wampy.messages.fields import PAYLOAD, ROUTED, Args, Id, Kwargs, header, peer
+from wampy.messages.fields import PAYLOAD_SENT, ROUTED_SENT, Args, Id, Kwargs, header, peer_sent
 
 
 @declare
@@ -23,6 +23,6 @@ class Yield(Message):
     sent = True
 
     request_id: Id
-    options: Annotated[Any, header(progress=check_flag, **peer("callee"), **ROUTED, **PAYLOAD)]
+    options: Annotated[Any, header(progress=check_flag, **peer_sent("callee"), **ROUTED_SENT, **PAYLOAD_SENT)]
     args: Args = None
     kwargs: Kwargs = None

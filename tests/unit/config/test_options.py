@@ -10,6 +10,7 @@ from wampy import Client, __version__
 from wampy.auth import Ticket, WampCRA
 from wampy.config.options import Options, check_seconds
 from wampy.errors import AddressError, WampyError
+from wampy.interfaces import Serializer
 from wampy.serializers import JsonSerializer
 
 
@@ -20,6 +21,14 @@ def test_the_defaults():
     assert (options.max_workers, options.max_queue, options.max_message_size) == (64, 10_000, 16_777_216)
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.realm = "x"
+
+
+class Nameless(Serializer):
+    def dumps(self, message):
+        return b""
+
+    def loads(self, payload):
+        return []
 
 
 BAD = [
@@ -36,7 +45,10 @@ BAD = [
     ({"serializers": ("json", "yaml")}, "there is no serializer 'yaml'; known: 'json'"),
     ({"serializers": ["json", 5]}, "there is no serializer 5"),
     ({"serializers": ["json", "cbor", JsonSerializer()]}, "serializers names 'json' twice"),
+    ({"serializers": b"json"}, "serializers is one or several names"),
     ({"serializers": JsonSerializer}, "serializers is one or several names"),
+    ({"serializers": ["cbor", JsonSerializer]}, r"the class JsonSerializer; make an object of it: JsonSerializer\(\)"),
+    ({"serializers": Nameless()}, "which lacks `subprotocol`"),
     ({"call_timeout": 0}, "call_timeout"),
     ({"call_timeout": -1}, "call_timeout"),
     ({"open_timeout": "10"}, "open_timeout"),

@@ -9,12 +9,14 @@ from wampy.errors import WampProtocolError, WampyError
 from wampy.messages import (
     Authenticate,
     Call,
+    Hello,
     Publish,
     Register,
     Result,
     Subscribe,
     Unregister,
     Unsubscribe,
+    Welcome,
     Yield,
     parse,
 )
@@ -160,3 +162,13 @@ def test_a_long_uri_takes_no_memory():
             with pytest.raises(WampProtocolError):
                 parse([48, 1, {}, uri])
     assert _is_short_uri.cache_info().currsize == before
+
+
+def test_secrets_are_not_shown():
+    shown = repr([
+        Hello("realm1", {"authid": "joe", "authextra": {"pin": "1234"}}),
+        Authenticate("hunter2", {"nonce": "abcd"}),
+        Welcome(1, {"resume_token": "efgh", "authextra": {"proof": "ijkl"}, "realm": "realm1"}),
+    ])  # fmt: skip
+    assert "joe" in shown and "realm1" in shown
+    assert not any(secret in shown for secret in ("1234", "hunter2", "abcd", "efgh", "ijkl"))
