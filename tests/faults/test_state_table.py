@@ -485,7 +485,7 @@ WRONG_WELCOMES = [
     "[2,1]",
     "[2,1,{},{}]",
     '[2,1,{"roles":[]}]',
-    '[2,1,{"roles":{"dealer":null}}]',
+    '[2,1,{"roles":{"dealer":[]}}]',
     '[2,1,{"roles":{"dealer":{"features":[]}}}]',
     '[2,1,{"roles":{"dealer":{"features":{"call_canceling":"yes"}}}}]',
     '[2,1,{"authid":5}]',

@@ -103,7 +103,11 @@ components = st.text(
     st.characters(codec="utf-8", exclude_categories=["Z", "Cc"], exclude_characters=".#"), min_size=1, max_size=8
 )
 uris = st.lists(components, min_size=1, max_size=5).map(".".join)
-patterns = st.lists(components | st.just(""), max_size=5).map(".".join)
+# A prefix may end with a dot; a wildcard pattern may have empty components anywhere.
+PATTERNS = {
+    "prefix": st.tuples(st.just("") | uris.map("{}.".format), components | st.just("")).map("".join),
+    "wildcard": st.lists(components | st.just(""), max_size=5).map(".".join),
+}
 ids = st.integers(1, checks.LARGEST_ID)
 
 BY_CHECK = {
@@ -133,11 +137,16 @@ def strategy_for(check):
     if maker == "one_of":
         return st.sampled_from(parts["allowed"])
     if maker == "one_of_or_custom":
-        return st.sampled_from(parts["allowed"]) | st.from_regex(r"x_[a-z0-9_]{1,8}", fullmatch=True)
+        return st.sampled_from(parts["allowed"]) | st.from_regex(r"x_([a-z][a-z0-9_]{1,8})?", fullmatch=True)
     if maker == "list_of":
         return st.lists(strategy_for(parts["element"]), max_size=3)
     if maker == "dict_with":
         return known_keys(parts["known"])
+    if maker == "with_keys":
+        # Whatever else is drawn, these are there.
+        known = inspect.getclosurevars(parts["check"]).nonlocals["known"]
+        required = st.fixed_dictionaries({key: strategy_for(known[key]) for key in parts["required"]})
+        return st.builds(lambda some, all_: {**some, **all_}, known_keys(known), required)
     if maker == "revocation":
         return strategy_for(parts["plain"])
     raise NotImplementedError(f"no values are known for {check.__qualname__}")
@@ -163,12 +172,12 @@ def messages_of(draw, cls):
         header = found.get("options") or found.get("details") or {}
         if kind.check is checks.check_args:
             found[name] = draw(st.lists(plain_values, max_size=4) | st.tuples(plain_values))
-            if "enc_algo" in header and draw(st.booleans()):
+            if header.get("enc_algo") is not None and draw(st.booleans()):
                 found[name] = draw(st.binary(max_size=20) | plain_texts)
         elif name == "kwargs":
             found[name] = {} if isinstance(found["args"], (bytes, str)) else draw(plain_dicts)
         elif kind.check is checks.check_uri_or_pattern:
-            found[name] = draw(patterns if header.get("match") in ("prefix", "wildcard") else uris)
+            found[name] = draw(PATTERNS.get(header.get("match"), uris))
         else:
             found[name] = draw(strategy_for(kind.check))
             if kind.check.__qualname__.startswith("revocation.") and found["request_id"] == 0:

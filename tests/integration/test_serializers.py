@@ -247,3 +247,47 @@ def test_decimals_stay_exact_from_cbor_to_cbor(join):
     answer = join(serializers="cbor").call("com.example.echo", Decimal("1.10"))
     assert answer == [[Decimal("1.10")], {}]
     assert isinstance(answer[0][0], Decimal)
+
+
+# A hook is the user's code: it may block, publish, call and fail.
+
+
+class Slow:
+    def __init__(self, value):
+        self.value = value
+
+
+def test_a_hook_that_blocks_and_publishes_mixes_nothing_up(join, service, green):
+    def hook(slow):
+        client.publish(topic="com.example.topic", about=slow.value)
+        green.sleep(0.02)
+        return slow.value
+
+    client = join(serializers=MsgpackSerializer(default=hook))
+    values = [Slow("a"), "b", Slow("c"), "d", Slow("e")]
+    calls = [green.spawn(client.call, "com.example.echo", value) for value in values]
+    assert [call.result() for call in calls] == [[[letter], {}] for letter in "abcde"]
+    green.wait_until(lambda: len(service.heard) == 3)
+    assert sorted(kwargs["about"] for _, kwargs in service.heard) == ["a", "c", "e"]
+
+
+class NoException(BaseException):
+    pass
+
+
+def test_a_hook_that_raises_what_is_no_exception_leaves_no_caller_waiting(join):
+    def hook(value):
+        raise NoException
+
+    join(Service, serializers=JsonSerializer(default=hook))
+    with pytest.raises(RemoteRuntimeError, match="the callee's answer could not be sent"):
+        join().call("com.example.give", "object")
+
+
+def test_leaving_with_a_call_of_ones_own_open_is_no_loss(join, green, caplog):
+    client = join(close_timeout=2.0)
+    client.session.register("com.example.mine", lambda: green.sleep(5))
+    client.session.call_async("com.example.mine")
+    green.sleep(0.1)
+    client.stop()  # Crossbar says ERROR for that call after its GOODBYE
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []

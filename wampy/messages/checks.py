@@ -22,7 +22,7 @@ _CACHED_URI = 256
 _URI = re.compile(r"([^\s.#]+\.)*[^\s.#]+")
 _URI_PREFIX = re.compile(r"([^\s.#]+\.)*[^\s.#]*")
 _URI_WILDCARD = re.compile(r"([^\s.#]+\.|\.)*([^\s.#]+)?")
-# What an implementation adds to an enumeration begins like this.
+# What an implementation adds to an enumeration looks like this; Crossbar wants no digit first and no single letter.
 _CUSTOM = re.compile(r"x_([a-z][a-z0-9_]+)?")
 
 
@@ -191,7 +191,7 @@ def one_of(*allowed: str) -> Check:
 
 def one_of_or_custom(*allowed: str) -> Check:
     """Make a check for an enumeration that implementations may add to, with names that begin with ``x_``."""
-    expected = "one of " + ", ".join(map(repr, allowed)) + ", or begin with 'x_'"
+    expected = "one of " + ", ".join(map(repr, allowed)) + ", or look like 'x_mine'"
 
     def check(value: Any, message: Any = None) -> str | None:
         known = isinstance(value, str) and (value in allowed or _CUSTOM.fullmatch(value))
