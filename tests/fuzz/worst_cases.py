@@ -424,6 +424,7 @@ UBJSON = {
     "bytes in one column": lambda: _bj_result(b"[$U#[" + _bj_int(MIB - 64) + b"U\x01]" + b"a" * (MIB - 64)),
     "bytes in dimensions of one": lambda: b"[U\x32U\x01{}[[$U#[" + b"U\x01" * (MIB // 2 - 64) + b"]a]]",
     "dimensions of zero": lambda: _bj_result(b"[$U#[l\xff\xff\xff\x7fU\x00]"),
+    "dimensions of zero within dimensions": lambda: _bj_result(b"[$U#[[l\xff\xff\xff\x7fU\x00]]"),
     "dimensions of zero, turned": lambda: _bj_result(b"[$U#[U\x00l\xff\xff\xff\x7f]"),
     "many dimensions of zero": lambda: _bj_list(b"[$U#[U\xffU\xffU\x00]"),
     "many dimensions of zero that just fit": lambda: _bj_list(b"[$U#[l\x00\x00\x08\x00U\x00]"),

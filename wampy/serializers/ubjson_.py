@@ -133,6 +133,13 @@ class _Scanner:
         except (IndexError, KeyError):
             return  # not well-formed
 
+    def _count(self) -> int:
+        try:
+            return self._dimensions() if self._data[self._at] == b"["[0] else self._integer()
+        except (IndexError, KeyError) as error:
+            # Not left to the package, which takes lists within lists for dimensions too, and no-ops between them.
+            raise SerializationError("this is no UBJSON: the length of an array or object is no number") from error
+
     def _open(self, keyed: bool, open_: list[tuple[bool, int | None]]) -> None:
         size = None
         if self._data[self._at] == b"$"[0]:
@@ -145,7 +152,7 @@ class _Scanner:
             open_.append((keyed, None))
             return
         self._at += 1
-        count = self._dimensions() if self._data[self._at] == b"["[0] else self._integer()
+        count = self._count()
         if size is None:
             open_.append((keyed, count))
             return

@@ -187,6 +187,22 @@ def test_dimensions_that_exceed_the_message_are_refused(payload):
         UBJSON.loads(payload)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[$U#[[l\0\0\0\x01U\0]]",
+        b"[$U#[Nl\0\0\0\x01U\0]",
+        b"[#[[l\0\0\0\x01][U\0]]",
+        b"[$U#[$l#[U\x02]\0\0\0\x01\0\0\0\0",
+        b"{$U#[[l\0\0\0\x01U\0]]",
+    ],
+)
+def test_dimensions_that_are_no_numbers_are_refused_before_the_package_sees_them(payload):
+    for end in (b"", b"]", b"]]"):
+        with pytest.raises(SerializationError, match="the length of an array or object is no number"):
+            UBJSON.loads(b"[" + payload + end)
+
+
 def test_a_table_beside_what_may_be_dimensions_is_refused():
     with pytest.raises(SerializationError, match="it holds a table"):
         UBJSON.loads(b"[[${U\x01aT}#U\x02TFSU\x02#[]")
