@@ -86,7 +86,7 @@ OVER_BUDGET = {
     "wampy/interfaces.py": (330, "all seams side by side; signatures and docstrings, no code"),
     "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
-    "wampy/conversation.py": (370, "the one place where a session begins, ends, reads and sends"),
+    "wampy/conversation.py": (380, "the one place where a session begins, ends, reads and sends"),
     "wampy/message_handler.py": (360, "one short method for each of the 17 messages that a client receives"),
     "wampy/backends/eventlet_.py": (400, "all verbs of one library belong together: nobody else may import it"),
 }

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from wampy.config.options import Options
 from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT
+from wampy.deadlines import DEFAULT, Default, Timeout
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
@@ -124,17 +125,26 @@ class Conversation:
         """Whether the caller runs in the green thread that reads this session's messages."""
         return self._transport.in_reader
 
+    @property
+    def is_pinging(self) -> bool:
+        """Whether it sends heartbeats of its own."""
+        return self._transport.is_pinging
+
     # Its beginning and its end.
 
-    def join(self) -> None:
+    def join(self, seconds: Timeout = DEFAULT) -> None:
         """Connect and join the realm; waits. Nothing is left behind when it raises.
+
+        Args:
+            seconds: How long all of that may take; left out, ``open_timeout``.
 
         Raises:
             ConnectionError: The router cannot be reached, or is none.
             AbortError: The router refused the session.
-            WampyTimeOutError: All of that took longer than ``open_timeout``.
+            WampyTimeOutError: The time was up; the text names the phase.
         """
-        seconds = self.options.open_timeout
+        if isinstance(seconds, Default):
+            seconds = self.options.open_timeout
         deadline = self._deadline(seconds)
         self._home = self.backend.home()
         try:

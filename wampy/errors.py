@@ -3,7 +3,7 @@
 ``except WampyError`` is always enough::
 
     WampyError
-    ├── ConnectionError            also the built-in one
+    ├── ConnectionError            also the built-in one; errors
     │   ├── HandshakeError         status, headers
     │   └── ConnectionClosed       reason, clean
     │       └── SessionClosed      uri (the router said GOODBYE)
@@ -57,7 +57,16 @@ def _rebuild(cls: type[WampyError], fields: dict[str, Any]) -> WampyError:
 
 
 class ConnectionError(WampyError, builtins.ConnectionError):
-    """A router cannot be reached, or the way to it is gone."""
+    """A router cannot be reached, or the way to it is gone.
+
+    Args:
+        message: What was tried, and why it failed.
+        errors: When several URLs were tried, why each of them failed, in their order.
+    """
+
+    def __init__(self, message: str = "", errors: Sequence[Exception] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
 
 
 class HandshakeError(ConnectionError):

@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from wampy.config.options import check_seconds
+from wampy.config.transport import check_seconds
 from wampy.constants import CANCELED
 from wampy.conversation import Conversation
 from wampy.deadlines import Deadlines, Default, Timeout

@@ -40,12 +40,14 @@ class Serializer(ABC):
         subprotocol: Its WebSocket subprotocol, ``"wamp.2.json"``.
         binary: Whether its payloads travel in binary frames.
         batched: Whether one payload may hold several messages, for `split` to take apart.
+        rawsocket_id: Its number in RawSocket's handshake, from 1 to 15; ``None`` when RawSocket has none for it.
     """
 
     name: str
     subprotocol: str
     binary: bool
     batched: bool = False
+    rawsocket_id: int | None = None
 
     @abstractmethod
     def dumps(self, message: list[Any]) -> bytes:
@@ -313,6 +315,11 @@ class Transport(ABC):
     @property
     def orphaned(self) -> bool:
         """Whether this is a forked child's copy; the socket is the parent's, and not to be touched."""
+        return False
+
+    @property
+    def is_pinging(self) -> bool:
+        """Whether it sends heartbeats of its own."""
         return False
 
     @property

@@ -1,24 +1,55 @@
-"""Parse a router URL. Pure: no look-up of names, no I/O."""
+"""Parse router and proxy URLs. Pure: no look-up of names, no I/O."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Final, Literal, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from wampy.errors import AddressError
 from wampy.texts import redact
 
-#: scheme -> (secure, the port when none is given)
-SCHEMES: Final = {"ws": (False, 80), "wss": (True, 443)}
+Framing = Literal["websocket", "rawsocket"]
 
-# Known to the design, each with an issue of its own; named so that the error can tell them from a typing slip.
-PLANNED_SCHEMES: Final = ("ws+unix", "rs", "rss", "rs+unix")
 
-_EXAMPLE: Final = "write it as ws://localhost:8080/ws or wss://router.example.com/ws"
+class _Scheme(NamedTuple):
+    framing: Framing
+    secure: bool
+    #: The port when none is given; ``None`` when one must be, 0 when there are none.
+    port: int | None
+    example: str
+
+
+_UNIX: Final = 0
+
+#: Every scheme that a router URL may have.
+SCHEMES: Final = {
+    "ws": _Scheme("websocket", False, 80, "ws://localhost:8080/ws"),
+    "wss": _Scheme("websocket", True, 443, "wss://router.example.com/ws"),
+    "ws+unix": _Scheme("websocket", False, _UNIX, "ws+unix:///run/router.sock"),
+    "rs": _Scheme("rawsocket", False, None, "rs://localhost:8081"),
+    "rss": _Scheme("rawsocket", True, None, "rss://router.example.com:8081"),
+    "rs+unix": _Scheme("rawsocket", False, _UNIX, "rs+unix:///run/router.sock"),
+}
+
+_KNOWN: Final = ", ".join(f"{name}://" for name in SCHEMES)
+_EXAMPLE: Final = f"write it as {SCHEMES['ws'].example} or {SCHEMES['wss'].example}"
+_PROXY_EXAMPLE: Final = "write a proxy as http://proxy.example.com:3128"
 
 
 class RouterUrl(NamedTuple):
-    """A router's address, taken apart."""
+    """A router's address, taken apart.
+
+    Attributes:
+        url: As given.
+        scheme: In lower case, one of `SCHEMES`.
+        host: A name or an IP address, in ASCII; ``localhost`` for a Unix socket.
+        port: The TCP port; 0 for a Unix socket.
+        resource: Path and query of a WebSocket's URL.
+        secure: Whether there is TLS.
+        username: For HTTP's basic authentication, or ``None``.
+        password: Likewise.
+        socket_path: Of a Unix socket, else ``None``.
+    """
 
     url: str
     scheme: str
@@ -26,6 +57,32 @@ class RouterUrl(NamedTuple):
     port: int
     resource: str
     secure: bool
+    username: str | None = None
+    password: str | None = None
+    socket_path: str | None = None
+
+    @property
+    def framing(self) -> Framing:
+        """How messages are framed: ``websocket`` or ``rawsocket``."""
+        return SCHEMES[self.scheme].framing
+
+    @property
+    def server_name(self) -> str:
+        """The host as others may know it: the zone of an IPv6 address means something on this machine only."""
+        return self.host.partition("%")[0]
+
+    @property
+    def redacted(self) -> str:
+        """The URL without a password, for messages and logs."""
+        return redact(self.url)
+
+
+class ProxyUrl(NamedTuple):
+    """An HTTP proxy's address, taken apart."""
+
+    url: str
+    host: str
+    port: int
     username: str | None = None
     password: str | None = None
 
@@ -39,43 +96,136 @@ def parse_url(url: str) -> RouterUrl:
     """Take a router URL apart.
 
     Args:
-        url: ``ws://host[:port][/path]`` or ``wss://…``; an IPv6 address stands in brackets.
+        url: ``ws://host[:port][/path]``, ``wss://…``, ``rs://host:port``, ``rss://…``, ``rs+unix:///path`` or
+            ``ws+unix:///path[:/resource]``. An IPv6 address stands in brackets.
 
     Returns:
-        The parts, with the scheme's own port (80 or 443) when the URL names none.
+        The parts, with the scheme's own port (80 or 443) when a WebSocket's URL names none.
 
     Raises:
         AddressError: The URL cannot be used; the text says what is wrong and what would do.
     """
+    scheme = _scheme_of(url, "router", _EXAMPLE)
+    known = SCHEMES.get(scheme)
+    if known is None:
+        raise AddressError(url, f"unknown scheme {scheme}://; known are {_KNOWN}", _EXAMPLE)
+    example = f"write it as {known.example}"
+    parts, port = _split(url, example)
+    if parts.fragment or url.endswith("#"):
+        raise AddressError(url, "a router URL has no fragment (#…)", "leave it out, or write %23 for a # in the path")
+    if known.port == _UNIX:
+        return _unix(url, scheme, known, parts, example)
+    host = _host_of(url, parts, example)
+    if known.framing == "rawsocket":
+        _check_rawsocket(url, parts, port, example)
+        return RouterUrl(url, scheme, host, port or 0, "", known.secure)
+    resource = _ascii(url, parts.path or "/")
+    if parts.query:
+        resource = f"{resource}?{_ascii(url, parts.query)}"
+    username, password = _credentials(parts)
+    return RouterUrl(url, scheme, host, port or known.port or 0, resource, known.secure, username, password)
+
+
+def parse_proxy(url: str) -> ProxyUrl:
+    """Take the URL of an HTTP proxy apart.
+
+    Args:
+        url: ``http://[user:password@]host[:port]``.
+
+    Returns:
+        The parts, with port 80 when the URL names none.
+
+    Raises:
+        AddressError: It is none; the text says what is wrong and what would do.
+    """
+    scheme = _scheme_of(url, "proxy", _PROXY_EXAMPLE)
+    if scheme != "http":
+        raise AddressError(url, f"wampy speaks to proxies by http:// only, not by {scheme}://", _PROXY_EXAMPLE)
+    parts, port = _split(url, _PROXY_EXAMPLE)
+    host = _host_of(url, parts, _PROXY_EXAMPLE)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise AddressError(url, "a proxy's URL ends with its port", _PROXY_EXAMPLE)
+    return ProxyUrl(url, host, port or 80, *_credentials(parts))
+
+
+def _scheme_of(url: object, what: str, example: str) -> str:
     if not isinstance(url, str):
-        raise AddressError(url, f"a router URL is a str, not {type(url).__name__}", _EXAMPLE)
-    if any(c.isspace() or ord(c) < 0x20 for c in url):
-        raise AddressError(url, "there is white space in it", _EXAMPLE)
+        raise AddressError(url, f"a {what} URL is a str, not {type(url).__name__}", example)
+    if any(c.isspace() or ord(c) < 0x20 or ord(c) == 0x7F for c in url):
+        raise AddressError(url, "there is white space in it", example)
     scheme, separator, _ = url.partition("://")
-    if not separator:
-        raise AddressError(url, "it has no scheme", _EXAMPLE)
-    scheme = scheme.lower()
-    if scheme in PLANNED_SCHEMES:
-        raise AddressError(url, f"the scheme {scheme}:// is not supported yet", _EXAMPLE)
-    if scheme not in SCHEMES:
-        raise AddressError(url, f"unknown scheme {scheme}://", _EXAMPLE)
+    if not separator or not scheme:
+        raise AddressError(url, "it has no scheme", example)
+    return scheme.lower()
+
+
+def _split(url: str, example: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise AddressError(url, str(exc), _EXAMPLE) from None
-    if not parts.hostname:
-        raise AddressError(url, "it has no host", _EXAMPLE)
+        raise AddressError(url, str(exc), example) from None
     if port == 0:
-        raise AddressError(url, "port 0 cannot be connected to", _EXAMPLE)
-    if parts.fragment:
-        raise AddressError(url, "a WebSocket URL has no fragment (#…)", "leave it out")
-    secure, default_port = SCHEMES[scheme]
-    resource = parts.path or "/"
-    if parts.query:
-        resource = f"{resource}?{parts.query}"
+        raise AddressError(url, "port 0 cannot be connected to", example)
+    return parts, port
+
+
+def _host_of(url: str, parts: SplitResult, example: str) -> str:
+    host = parts.hostname
+    if not host:
+        raise AddressError(url, "it has no host", example)
+    if ":" in host:
+        return unquote(host)  # the zone of an IPv6 address is percent-encoded (RFC 6874)
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as exc:
+        raise AddressError(url, f"{host!r} cannot be a host name ({exc})", example) from None
+
+
+def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
+    return tuple(None if part is None else unquote(part) for part in (parts.username, parts.password))  # type: ignore[return-value]
+
+
+def _ascii(url: str, resource: str) -> str:
     if not resource.isascii():
         raise AddressError(url, "its path is not ASCII", "percent-encode it")
-    username = None if parts.username is None else unquote(parts.username)
-    password = None if parts.password is None else unquote(parts.password)
-    return RouterUrl(url, scheme, parts.hostname, port or default_port, resource, secure, username, password)
+    return resource
+
+
+def _check_rawsocket(url: str, parts: SplitResult, port: int | None, example: str) -> None:
+    if port is None:
+        raise AddressError(url, "it has no port, and RawSocket has no usual one", example)
+    if parts.path not in ("", "/") or parts.query:
+        raise AddressError(url, "a RawSocket URL has no path", f"{example}, or ws:// for a WebSocket with a path")
+    if parts.username is not None:
+        raise AddressError(url, "RawSocket has no user and password in its URL", "authenticate with auth=…")
+
+
+def _unix(url: str, scheme: str, known: _Scheme, parts: SplitResult, example: str) -> RouterUrl:
+    if parts.netloc:
+        raise AddressError(url, f"there is a host, {redact(url).split('/')[2]!r}, before the path", example)
+    path, resource = parts.path, ""
+    if known.framing == "websocket":
+        # A ":" in front of a "/" parts the file from the resource, as other programs have it too.
+        path, colon, rest = path.partition(":/")
+        resource = _ascii(url, f"/{rest}" if colon else "/")
+        if parts.query:
+            resource = f"{resource}?{_ascii(url, parts.query)}"
+    elif parts.query:
+        raise AddressError(url, "a RawSocket URL has no query (?…)", f"{example}, with %3F for a ? in the path")
+    path = unquote(path)
+    if not path or path.endswith("/"):
+        raise AddressError(url, "it names no socket file", example)
+    if "\0" in path:
+        raise AddressError(url, "there is a NUL in the path", example)
+    if len(path.encode("utf-8", "surrogateescape")) > LONGEST_SOCKET_PATH:
+        raise AddressError(
+            url, f"its path is longer than the {LONGEST_SOCKET_PATH} bytes of a Unix socket's", "use a shorter one"
+        )
+    return RouterUrl(url, scheme, "localhost", 0, resource, known.secure, socket_path=path)
+
+
+#: Bytes; ``sun_path`` of Linux, less its final NUL. Where it is shorter the system says so itself.
+LONGEST_SOCKET_PATH: Final = 107

@@ -44,13 +44,14 @@ class Wire:
         self._incoming = list(chunks)
         self._together = together
 
-    def write(self, data, deadline):
+    def ask(self, data, what, deadline):
         self._server.receive_data(data)
         (request,) = self._server.events_received()
         assert isinstance(request, Request)
         self._server.send_response(self._server.accept(request))
         answer = b"".join(self._server.data_to_send())
         self._incoming[: self._together] = [answer + b"".join(self._incoming[: self._together])]
+        return self.read(what, deadline)
 
     def read(self, what, deadline):
         return self._incoming.pop(0)

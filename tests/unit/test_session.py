@@ -269,7 +269,7 @@ def test_the_names_of_wampy_1(join, green):
     assert peer.hear() == [32, 2, {}, "com.example.t"]
     peer.say([33, 2, 6])
     assert subscribing.result().id == 6
-    assert client.is_pinging is False
+    assert client.is_pinging is True
     assert client.request_ids is client.session.request_ids
 
 

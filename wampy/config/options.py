@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from wampy import __version__
+from wampy.config.transport import TransportOptions, check_seconds
 from wampy.constants import (
     DEFAULT_CALL_TIMEOUT,
     DEFAULT_CLOSE_TIMEOUT,
-    DEFAULT_MAX_MESSAGE_SIZE,
     DEFAULT_MAX_QUEUE,
     DEFAULT_MAX_WORKERS,
     DEFAULT_OPEN_TIMEOUT,
@@ -30,7 +29,7 @@ _COUNTS = ("max_workers", "max_queue")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TransportOptions):
     """What a session is made with; see `Client` for the meaning of each.
 
     Raises:
@@ -47,14 +46,11 @@ class Options:
     send_timeout: float | None = DEFAULT_SEND_TIMEOUT
     max_workers: int = DEFAULT_MAX_WORKERS
     max_queue: int = DEFAULT_MAX_QUEUE
-    max_message_size: int | None = DEFAULT_MAX_MESSAGE_SIZE
-    cert_path: str | None = None
-    ssl_context: ssl.SSLContext | None = None
-    ipv: int | None = None
     #: The serializers themselves, most wanted first.
     offered: tuple[Serializer, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.realm, str) or not self.realm:
             raise WampyError(f"realm is a non-empty str, not {self.realm!r}")
         if self.roles is not None and not (
@@ -71,11 +67,6 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise WampyError(f"{name} is a whole number from 1, not {value!r}")
-        size = self.max_message_size
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise WampyError(f"max_message_size is a number of bytes or None, not {size!r}")
-        if self.ipv not in (None, 4, 6):
-            raise WampyError(f"ipv is 4, 6 or None, not {self.ipv!r}")
 
     @property
     def authenticators(self) -> tuple[Authenticator, ...]:
@@ -97,8 +88,7 @@ class Options:
     @property
     def transport_options(self) -> dict[str, Any]:
         """The ones that are the transport's."""
-        names = ("max_message_size", "cert_path", "ssl_context", "ipv")
-        return {name: getattr(self, name) for name in names}
+        return {each.name: getattr(self, each.name) for each in fields(TransportOptions)}
 
 
 def _offer(serializers: Any) -> tuple[Serializer, ...]:
@@ -120,19 +110,3 @@ def _offer(serializers: Any) -> tuple[Serializer, ...]:
             raise WampyError(f"serializers names {serializer.name!r} twice")
         offered[subprotocol] = serializer
     return tuple(offered.values())
-
-
-def check_seconds(name: str, value: Any) -> None:
-    """Refuse what is no duration.
-
-    Args:
-        name: The parameter, for the text.
-        value: Seconds above 0, or ``None`` for no limit.
-
-    Raises:
-        WampyError: It is neither.
-    """
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise WampyError(f"{name} is a number of seconds above 0, or None for no limit; not {value!r}")

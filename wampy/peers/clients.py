@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from wampy.config.options import Options
+from wampy.config.transport import Compression
 from wampy.constants import (
     DEFAULT_CALL_TIMEOUT,
     DEFAULT_CLOSE_TIMEOUT,
+    DEFAULT_HEARTBEAT,
+    DEFAULT_HEARTBEAT_TIMEOUT,
     DEFAULT_MAX_MESSAGE_SIZE,
     DEFAULT_MAX_QUEUE,
     DEFAULT_MAX_WORKERS,
@@ -47,7 +51,8 @@ class Client(Proxies):
     No I/O happens before `start`, which a ``with`` statement calls.
 
     Args:
-        url: The router's URL, or several to be tried in turn: ``ws://host:port/path``, ``wss://…``.
+        url: The router's URL, or several to be tried in turn within `open_timeout`: ``ws://host:port/path``,
+            ``wss://…``, ``ws+unix:///path``, ``rs://host:port``, ``rss://…``, ``rs+unix:///path``.
         realm: The realm to join.
         roles: The whole ``HELLO.Details``, ``{"roles": {…}, "authmethods": […], "authid": …}``; left out,
             everything that wampy can do. It is never changed.
@@ -63,8 +68,16 @@ class Client(Proxies):
             answer to a call of their own.
         max_queue: How many invocations, and events of one handler, may wait for a worker.
         max_message_size: Bytes that an incoming message may have; ``None`` for no limit.
-        cert_path: A PEM file of CA certificates to trust for ``wss``, instead of the system's.
-        ssl_context: A context for ``wss``, instead of one that verifies certificate and host name.
+        heartbeat: Seconds between two WebSocket pings, or the silence after which the system probes the connection of
+            a RawSocket; ``None`` turns that off.
+        heartbeat_timeout: Seconds after a ping within which the router must give a sign of life.
+        rawsocket_ping: Whether to ping a RawSocket too. Crossbar closes the connection on that.
+        headers: HTTP headers to add to the WebSocket handshake.
+        compression: ``"deflate"`` to offer compression of WebSocket messages (RFC 7692).
+        proxy: The URL of an HTTP proxy, ``http://user:password@host:port``; ``True`` for what the environment says
+            (for WebSockets), ``False`` for none.
+        cert_path: A PEM file of CA certificates to trust beside the system's, or a folder of them.
+        ssl_context: A context for ``wss`` and ``rss``, instead of one that verifies certificate and host name.
         ipv: 4 or 6 to use only that version of IP.
         message_handler_cls: What gives messages their meaning; called with the client.
 
@@ -89,7 +102,13 @@ class Client(Proxies):
         max_workers: int = DEFAULT_MAX_WORKERS,
         max_queue: int = DEFAULT_MAX_QUEUE,
         max_message_size: int | None = DEFAULT_MAX_MESSAGE_SIZE,
-        cert_path: str | None = None,
+        heartbeat: float | None = DEFAULT_HEARTBEAT,
+        heartbeat_timeout: float | None = DEFAULT_HEARTBEAT_TIMEOUT,
+        rawsocket_ping: bool = False,
+        headers: Mapping[str, str] | None = None,
+        compression: Compression = None,
+        proxy: bool | str = True,
+        cert_path: str | os.PathLike[str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         ipv: int | None = None,
         message_handler_cls: type[MessageHandler] | None = None,
@@ -109,6 +128,12 @@ class Client(Proxies):
             max_workers=max_workers,
             max_queue=max_queue,
             max_message_size=max_message_size,
+            heartbeat=heartbeat,
+            heartbeat_timeout=heartbeat_timeout,
+            rawsocket_ping=rawsocket_ping,
+            headers=headers,
+            compression=compression,
+            proxy=proxy,
             cert_path=cert_path,
             ssl_context=ssl_context,
             ipv=ipv,
@@ -150,8 +175,8 @@ class Client(Proxies):
 
     @property
     def is_pinging(self) -> bool:
-        """Whether the client sends heartbeats of its own."""
-        return False
+        """Whether the client sends heartbeats of its own; not while there is no connection."""
+        return self._session.is_pinging
 
     def send_message(self, message: Message) -> None:
         """Send a message; see `Session.send_message`."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from wampy.backends import get_backend
 from wampy.config.options import Options
 from wampy.constants import CLOSE_NORMAL
-from wampy.errors import AbortError, ConnectionClosed, SessionClosed, WampyError
+from wampy.errors import AbortError, ConnectionClosed, ConnectionError, SessionClosed, WampyError
 from wampy.interfaces import Task
 from wampy.session import Session
 from wampy.texts import redact
 from wampy.transports import transport_for
+from wampy.urls import parse_url
 
 if TYPE_CHECKING:
     from wampy.message_handler import MessageHandler
@@ -65,6 +66,8 @@ class Keeper:
         self._last: Session | None = None
         self._announced: Session | None = None
         self._stopped = self.backend.slot()
+        for url in self.urls:
+            parse_url(url)  # a slip is told at once, not when the others have failed
         self._next(self.urls[0])
 
     def _next(self, url: str) -> None:
@@ -103,21 +106,34 @@ class Keeper:
         self.tell("on_join", session.details)
 
     def _join_any(self, start: int) -> Session:
+        seconds = self.options.open_timeout
+        deadline = None if seconds is None else self.backend.monotonic() + seconds
+        failures: list[Exception] = []
         for number, url in enumerate(self.urls):
             self._next(url)
             session = self.session
             try:
-                session.join()
+                if len(self.urls) == 1:
+                    session.join()
+                else:
+                    session.join(self._share(deadline, len(self.urls) - number))
             except (WampyError, OSError) as exc:
-                if number == len(self.urls) - 1 or self._is_over(start):
+                if len(self.urls) == 1 or self._is_over(start):
                     raise
-                logger.warning("%s; trying the next URL", exc)
+                failures.append(exc)
+                if len(failures) < len(self.urls):
+                    logger.warning("%s; trying the next URL", exc)
                 continue
             if self._is_over(start):
                 session.stop()
                 raise ConnectionClosed("the client was stopped while it started", clean=True)
             return session
-        raise AssertionError("there is at least one URL")
+        attempts = [f"{redact(url)}: {exc}" for url, exc in zip(self.urls, failures, strict=True)]
+        raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
+
+    def _share(self, deadline: float | None, left: int) -> float | None:
+        """Give the next URL an equal part of the time that is left, so that a silent one does not take it all."""
+        return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0) / left
 
     def _is_over(self, start: int) -> bool:
         return start != self._starts or start <= self._last_stopped

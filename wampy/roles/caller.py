@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from wampy.config.options import check_seconds
+from wampy.config.transport import check_seconds
 from wampy.protocol.pending import PendingRequest
 
 

@@ -46,6 +46,7 @@ class CborSerializer(PlainSerializer):
     name = "cbor"
     subprotocol = "wamp.2.cbor"
     binary = True
+    rawsocket_id = 3
     title = "CBOR"
     scalars = SCALARS | {Decimal}
 

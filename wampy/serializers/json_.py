@@ -36,6 +36,7 @@ class JsonSerializer(PlainSerializer):
     name = "json"
     subprotocol = "wamp.2.json"
     binary = False
+    rawsocket_id = 1
     title = "JSON"
     scalars = SCALARS | {Decimal}
 

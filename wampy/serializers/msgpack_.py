@@ -30,6 +30,7 @@ class MsgpackSerializer(PlainSerializer):
     name = "msgpack"
     subprotocol = "wamp.2.msgpack"
     binary = True
+    rawsocket_id = 2
     title = "MessagePack"
 
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:

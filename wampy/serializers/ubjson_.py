@@ -43,6 +43,7 @@ class UbjsonSerializer(PlainSerializer):
     name = "ubjson"
     subprotocol = "wamp.2.ubjson"
     binary = True
+    rawsocket_id = 4
     title = "UBJSON"
     scalars = SCALARS | {Decimal}
     max_depth = 32

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from wampy.config.transport import TransportOptions
 from wampy.interfaces import Backend, Serializer
+from wampy.transports.base import SocketTransport
+from wampy.transports.rawsocket import RawSocket
 from wampy.transports.websocket import SecureWebSocket, WebSocket
 from wampy.urls import parse_url
 
-# RawSocket and the in-process pair belong here too, when they are built.
-TRANSPORTS = {"ws": WebSocket, "wss": SecureWebSocket}
+# The in-process pair belongs here too, when it is built.
+TRANSPORTS: Final[dict[str, type[WebSocket] | type[RawSocket]]] = {
+    "ws": WebSocket,
+    "wss": SecureWebSocket,
+    "ws+unix": WebSocket,
+    "rs": RawSocket,
+    "rss": RawSocket,
+    "rs+unix": RawSocket,
+}
 
-__all__ = ["TRANSPORTS", "SecureWebSocket", "WebSocket", "transport_for"]
+__all__ = ["TRANSPORTS", "RawSocket", "SecureWebSocket", "WebSocket", "transport_for"]
 
 
-def transport_for(url: str, backend: Backend, serializers: Sequence[Serializer], **options: Any) -> WebSocket:
+def transport_for(url: str, backend: Backend, serializers: Sequence[Serializer], **options: Any) -> SocketTransport:
     """Make the transport that a URL asks for; it does no I/O before `connect`.
 
     Args:
         url: The router's URL.
         backend: The verbs to wait with.
         serializers: What to offer the router, most wanted first.
-        **options: ``max_message_size``, ``ssl_context``, ``cert_path``, ``ipv``.
+        **options: The fields of `TransportOptions`.
 
     Returns:
         An unconnected transport.
 
     Raises:
         AddressError: The URL cannot be used.
+        WampyError: An option cannot, or RawSocket has none of the serializers.
     """
     address = parse_url(url)
-    return TRANSPORTS[address.scheme](address, backend, serializers, **options)
+    return TRANSPORTS[address.scheme](address, backend, serializers, TransportOptions(**options))

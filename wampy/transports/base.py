@@ -1,32 +1,25 @@
-"""What all socket transports share: the outgoing buffer, corking, and the reader's turn.
+"""What all socket transports share: the reader's turn, heartbeats, and the end.
 
-Who may touch what: `_on_readable` runs in the reader; `_write_out` in whoever sends, in the hub when the socket
-can be written to again, and in the hub after a reader's turn. All of them run without switching, so that no two
-of them ever meet half-way. Nothing here blocks but `connect` and `wait_for_room`.
+Who may touch what: `_on_readable` runs in the reader; see `Writer` for what writes, and `Heartbeat` for its timers.
+None of them switches. Nothing here blocks but `connect` and `wait_for_room`.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import ssl
 from abc import abstractmethod
 from collections.abc import Callable
 
-from wampy.errors import ConnectionClosed, WampyError
-from wampy.interfaces import Backend, Payload, Slot, Timer, Transport, Watch
-from wampy.transports.outgoing import Outgoing
+from wampy.config.transport import TransportOptions
+from wampy.errors import ConnectionClosed
+from wampy.interfaces import Backend, Payload, Timer, Transport, Watch
+from wampy.transports.heartbeat import Heartbeat
 from wampy.transports.stream import Stream
+from wampy.transports.writer import Writer
 from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
-
-# Above this many unsent bytes a sender waits. One message more always fits, whatever its size.
-HIGH_WATER = 262_144
-
-# How long after a reader's turn writing stays corked at most: whoever runs on without waiting, as a callee that
-# computes and publishes how far it is, shall not hold back what it says.
-CORK_SECONDS = 0.02
 
 
 class SocketTransport(Transport):
@@ -35,33 +28,21 @@ class SocketTransport(Transport):
     Args:
         url: The router's address.
         backend: The verbs to wait with.
-        max_message_size: Bytes that one incoming message may have; ``None`` for no limit.
-        ssl_context: For a secure URL, a context to use instead of the default one.
-        cert_path: For a secure URL, a PEM file of CA certificates to trust instead of the system's.
-        ipv: 4 or 6 to use only that version of IP.
+        options: See `TransportOptions`.
+
+    Attributes:
+        reads: How often bytes came in.
     """
 
-    def __init__(
-        self,
-        url: RouterUrl,
-        backend: Backend,
-        *,
-        max_message_size: int | None,
-        ssl_context: ssl.SSLContext | None = None,
-        cert_path: str | None = None,
-        ipv: int | None = None,
-    ) -> None:
+    def __init__(self, url: RouterUrl, backend: Backend, options: TransportOptions) -> None:
         self.url = url
-        self.max_message_size = max_message_size
+        self.options = options
+        self.reads = 0
         self._backend = backend
-        self._stream = Stream(url, backend, ssl_context, cert_path, ipv)
+        self._stream = Stream(url, backend, options)
+        self._writer = Writer(self._stream, backend, self._frame)
         self._watch: Watch | None = None
-        self._outgoing = Outgoing(self._frame, self._stream.seal)
-        # 0.0: not corked; infinity: in a reader's turn.
-        self._corked_until = 0.0
-        self._write_error: OSError | None = None
-        self._writing_wanted = False
-        self._room_waiters: list[Slot] = []
+        self._heartbeat: Heartbeat | None = None
         self._closing: str | None = None
         self._close_timer: Timer | None = None
         self._close_at = math.inf
@@ -88,8 +69,21 @@ class SocketTransport(Transport):
         """
 
     @abstractmethod
-    def _close_frame(self) -> list[bytes]:
-        """Return the bytes that begin the close handshake."""
+    def _ping_frame(self) -> list[bytes] | None:
+        """Return the bytes of a ping; ``None`` when this connection has none."""
+
+    @abstractmethod
+    def _begin_close(self) -> list[bytes]:
+        """Return the bytes that begin the close handshake, or see to it in another way."""
+
+    def _watch_over(self) -> None:
+        """Begin to watch over the connection, which is about to be used."""
+        interval = self.options.heartbeat
+        if interval is not None:
+            self._heartbeat = Heartbeat(
+                self._backend, interval, self.options.heartbeat_timeout, self, self._ping, self.poke, self._silent
+            )
+            self._heartbeat.start()
 
     def connect(self, deadline: float | None) -> None:
         try:
@@ -108,6 +102,8 @@ class SocketTransport(Transport):
     ) -> None:
         self._on_payloads, self._on_lost = on_payloads, on_lost
         self._watch = self._backend.watch(self._stream.socket, self._on_readable)
+        self._writer.start(self._watch)
+        self._watch_over()
         # A quick router's first message may have come in with the handshake, where no readiness tells of it.
         self._watch.poke()
 
@@ -119,6 +115,10 @@ class SocketTransport(Transport):
     def orphaned(self) -> bool:
         return self._watch is not None and self._watch.orphaned
 
+    @property
+    def is_pinging(self) -> bool:
+        return self._heartbeat is not None and self._ended is None
+
     def poke(self) -> None:
         if self._watch is not None:
             self._watch.poke()
@@ -126,17 +126,19 @@ class SocketTransport(Transport):
     def _on_readable(self) -> None:
         if self._ended is not None:
             return
-        self._corked_until = math.inf
+        self._writer.cork()
         payloads: list[Payload] = []
         lost: Exception | None = None
         try:
             data = self._stream.receive()
+            if data:
+                self.reads += 1
             payloads, answer, lost = self._unframe(data)
-            self._outgoing.add(answer)
+            self._writer.add(answer)
             if payloads and self._on_payloads is not None:
                 self._on_payloads(payloads)
-            if data is None and self._write_error is not None:
-                lost = self._stream.gone(self._write_error)
+            if data is None and self._writer.error is not None:
+                lost = self._stream.gone(self._writer.error)
         except ConnectionClosed as exc:
             lost = exc
         except Exception as exc:
@@ -149,92 +151,53 @@ class SocketTransport(Transport):
             raise
         finally:
             if len(payloads) > 1:
-                # Those whom this turn woke up run first, and what they write goes out in one piece.
-                self._corked_until = self._backend.monotonic() + CORK_SECONDS
-                self._backend.call_later(0, self._uncork)
+                self._writer.uncork_soon()
             else:
-                self._uncork()
+                self._writer.uncork()
         if lost is not None:
             self._lose(lost)
 
     # Writing.
 
+    @property
+    def written(self) -> int:
+        """How many bytes the kernel has taken."""
+        return self._writer.written
+
+    @property
+    def unwritten(self) -> int:
+        """How many bytes wait to be written."""
+        return self._writer.unwritten
+
     def wait_for_room(self, deadline: float | None) -> bool:
-        while self._outgoing.size > HIGH_WATER and self._open():
-            if self.in_reader:
-                raise WampyError(
-                    "the outgoing buffer is full and the reader cannot wait for room; send from a worker instead: "
-                    "session.spawn_worker(…)"
-                )
-            timeout = None if deadline is None else deadline - self._backend.monotonic()
-            slot = self._backend.slot()
-            self._room_waiters.append(slot)
-            if not slot.wait(timeout):
-                return False
+        if self._watch is not None and not self._writer.wait_for_room(deadline):
+            return False
         self._check_open()
         return True
 
     def send(self, payload: bytes) -> None:
         self._check_open()
-        self._outgoing.add_payload(payload, self.serializer.batched)
-        if self._corked_until and self._backend.monotonic() < self._corked_until:
-            return
-        if not self._outgoing.wire:
-            self._write_out()
-
-    def _open(self) -> bool:
-        return self._ended is None and self._closing is None and self._watch is not None
+        self._writer.send(payload, self.serializer.batched)
 
     def _check_open(self) -> None:
-        if not self._open():
+        if self._ended is not None or self._closing is not None or self._watch is None:
             raise ConnectionClosed(str(self._ended or self._closing or "it was never opened"))
 
-    def _uncork(self) -> None:
-        self._corked_until = 0.0
-        self._write_out()
+    # Heartbeats, in the hub.
 
-    def _write_out(self) -> None:
-        """Write what the kernel takes now; the rest goes out when the socket says that it can be written to."""
-        if self._ended is not None or self._write_error is not None or self._watch is None or self.orphaned:
+    def _ping(self) -> None:
+        frame = None if self._closing is not None or self.orphaned else self._ping_frame()
+        if frame is not None:
+            self._writer.add(frame)
+            self._writer.flush()
+
+    def _silent(self) -> None:
+        if self.orphaned:
             return
-        try:
-            self._write_while_taken()
-        except BaseException:
-            # Ctrl-C: what is left goes out all the same, and nothing twice.
-            self._backend.call_later(0, self._write_out)
-            raise
-        self._want_write(bool(self._outgoing.wire))
-        if self._room_waiters and self._outgoing.size <= HIGH_WATER:
-            self._release_room_waiters()
-
-    def _want_write(self, wanted: bool) -> None:
-        if wanted is not self._writing_wanted:
-            assert self._watch is not None
-            self._writing_wanted = wanted
-            self._watch.want_write(self._write_out if wanted else None)
-
-    def _write_while_taken(self) -> None:
-        outgoing = self._outgoing
-        while outgoing.refill():
-            sent: list[int] = []
-            try:
-                self._stream.transmit(outgoing.wire, sent)
-            except OSError as exc:
-                # The reader tells of the loss, after what the router still had to say has been read.
-                self._write_error = exc
-                outgoing.drop()
-                self.poke()
-                return
-            finally:
-                if sent:
-                    outgoing.written(sent[0])
-            if not sent:
-                return
-
-    def _release_room_waiters(self) -> None:
-        waiters, self._room_waiters = self._room_waiters, []
-        for slot in waiters:
-            slot.set()
+        seconds = self.options.heartbeat_timeout
+        text = f"the router gave no sign of life within {seconds:g} seconds of a ping (heartbeat_timeout)"
+        # Spawned, because the hub itself must not run what logs.
+        self._backend.spawn(self._lose, ConnectionClosed(text))
 
     # The end.
 
@@ -247,18 +210,16 @@ class SocketTransport(Transport):
             return
         if self._closing is None:
             self._closing = "it is being closed"
-            self._outgoing.close_batch()  # no frame with a message may come behind that of the close
-            self._outgoing.add(self._close_frame())
-            self._release_room_waiters()
-            if self._corked_until != math.inf:
-                self._write_out()
+            self._writer.refuse()
+            self._writer.add(self._begin_close())
+            if not self._writer.in_turn:
+                self._writer.write_out()
         close_at = math.inf if timeout is None else self._backend.monotonic() + max(timeout, 0.0)
         if close_at < self._close_at:  # whoever has the least patience counts
             if self._close_timer is not None:
                 self._close_timer.cancel()
             self._close_at = close_at
             late = ConnectionClosed("the router did not answer the close handshake in time")
-            # Spawned, because the hub itself must not run what logs.
             self._close_timer = self._backend.call_later(timeout or 0.0, self._backend.spawn, self._lose, late)
 
     def _lose(self, error: Exception) -> None:
@@ -267,23 +228,10 @@ class SocketTransport(Transport):
         self._ended = error
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._flush_last_words()
-        self._outgoing.drop()
-        self._release_room_waiters()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        self._writer.give_up()
         assert self._watch is not None and self._on_lost is not None
         self._watch.close()
         self._stream.close()
         self._on_lost(error)
-
-    def _flush_last_words(self) -> None:
-        """Give the kernel what it takes of an ABORT or a close frame; the peer may be gone, and that is fine."""
-        if self._write_error is not None:
-            return
-        try:
-            while self._outgoing.refill():
-                sent = self._stream.transmit(self._outgoing.wire)
-                if not sent:
-                    break
-                self._outgoing.written(sent)
-        except OSError:
-            logger.debug("%s: the last bytes could not be written", self.url.redacted)

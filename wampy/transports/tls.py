@@ -6,16 +6,27 @@ that no readiness event announces. Memory buffers have neither trouble.
 
 from __future__ import annotations
 
+import os
 import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 from wampy.errors import WampyError
 
+_CERTIFICATES: Final = ("*.pem", "*.crt", "*.cer")
 
-def client_context(cert_path: str | None = None) -> ssl.SSLContext:
+# What a router says when it wants a certificate of the client's, or another one.
+_CLIENT_CERTIFICATE: Final = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA",
+                              "CERTIFICATE_UNKNOWN", "ACCESS_DENIED", "CERTIFICATE_EXPIRED")  # fmt: skip
+
+
+def client_context(cert_path: str | os.PathLike[str] | None = None) -> ssl.SSLContext:
     """Make a context that verifies the router's certificate and host name.
 
     Args:
-        cert_path: A PEM file with the certificates to trust; left out, the system's are.
+        cert_path: A PEM file with certificates to trust beside the system's, or a folder of such files (``*.pem``,
+            ``*.crt``, ``*.cer``).
 
     Returns:
         A context for the client side.
@@ -23,10 +34,67 @@ def client_context(cert_path: str | None = None) -> ssl.SSLContext:
     Raises:
         WampyError: The file cannot be read or holds no certificate.
     """
-    try:
-        return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=cert_path)
-    except (OSError, ssl.SSLError) as exc:
-        raise WampyError(f"cert_path {cert_path!r} cannot be used as a PEM file of CA certificates: {exc}") from exc
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    if cert_path is None:
+        return context
+    path = Path(cert_path)
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for pattern in _CERTIFICATES for file in path.glob(pattern))
+        if not files:
+            raise WampyError(f"cert_path {os.fspath(cert_path)!r} is a folder without {', '.join(_CERTIFICATES)}")
+    for file in files:
+        try:
+            context.load_verify_locations(cafile=file)
+        except (OSError, ssl.SSLError, ValueError) as exc:
+            text = f"cert_path: {str(file)!r} cannot be used as a PEM file of CA certificates: {exc}"
+            raise WampyError(text) from exc
+    return context
+
+
+def refusal(error: ssl.SSLError, where: str) -> str:
+    """Say why there is no TLS, and what would help.
+
+    Args:
+        error: What OpenSSL raised.
+        where: The router's URL, without a password.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message.rstrip(".")
+        return f"the certificate of {where} is not accepted: {reason}. {_remedy(reason)}"
+    name = error.reason or str(error)
+    if "ALERT" in name and any(alert in name for alert in _CLIENT_CERTIFICATE):
+        return (
+            f"{where} refused TLS: {_words(name)}. It may want a client certificate, or another one: give "
+            "ssl_context=<a context that has it, by load_cert_chain>"
+        )
+    if name in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        return f"no TLS with {where}: it answers, but not in TLS. Is it a TLS port? {_plain(where)} is without TLS"
+    if "UNEXPECTED_EOF" in name:
+        return f"no TLS with {where}: it closed the connection. Is it a TLS port? {_plain(where)} is without TLS"
+    if "VERSION" in name:
+        return f"no TLS with {where}: {_words(name)}. It has no version of TLS that the client's context allows"
+    return f"no TLS with {where}: {_words(name)}. Is it a TLS port? {_plain(where)} is without TLS"
+
+
+def _remedy(reason: str) -> str:
+    if "not valid for" in reason:
+        return "Use the host name that the certificate is for"
+    if "expired" in reason:
+        return "The router needs a new one, or this machine's clock is wrong"
+    if "not yet valid" in reason:
+        return "This machine's clock may be wrong"
+    if "key usage" in reason.lower() or "Missing" in reason:
+        return "Python's checks became stricter in 3.13; give a new certificate, or ssl_context=<your own context>"
+    return "For a router with an authority of its own give cert_path=<the authority's PEM file>"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").lower()
+
+
+def _plain(where: str) -> str:
+    return where.partition("://")[0].replace("ss", "s", 1) + "://"
 
 
 class TlsLayer:
@@ -91,6 +159,16 @@ class TlsLayer:
         view = memoryview(data)
         while view:
             view = view[self._object.write(view) :]
+
+    def end(self) -> bytes:
+        """Say that no more plaintext will follow.
+
+        Returns:
+            The bytes that tell the peer so.
+        """
+        with suppress(ssl.SSLError):  # it wants the peer's own word, which the reader waits for
+            self._object.unwrap()
+        return self.take()
 
     def take(self) -> bytes:
         """Return what must be written to the socket now, ``b""`` for nothing."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-import ssl
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.extensions import ClientExtensionFactory
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from wampy.errors import ConnectionClosed, HandshakeError, WampyTimeOutError
+from wampy.config.transport import TransportOptions
+from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyTimeOutError
 from wampy.interfaces import Backend, Payload, Serializer
 from wampy.texts import shown
 from wampy.transports.base import SocketTransport
@@ -54,37 +56,22 @@ class WebSocket(SocketTransport):
     """A WebSocket connection to a router.
 
     Args:
-        url: The router's address, ``ws`` or ``wss``.
+        url: The router's address, ``ws``, ``wss`` or ``ws+unix``.
         backend: The verbs to wait with.
         serializers: What to offer, most wanted first.
-        **options: As for `SocketTransport`.
+        options: See `TransportOptions`.
     """
 
     def __init__(
-        self,
-        url: RouterUrl,
-        backend: Backend,
-        serializers: Sequence[Serializer],
-        *,
-        max_message_size: int | None,
-        ssl_context: ssl.SSLContext | None = None,
-        cert_path: str | None = None,
-        ipv: int | None = None,
+        self, url: RouterUrl, backend: Backend, serializers: Sequence[Serializer], options: TransportOptions
     ) -> None:
-        super().__init__(
-            url,
-            backend,
-            max_message_size=max_message_size,
-            ssl_context=ssl_context,
-            cert_path=cert_path,
-            ipv=ipv,
-        )
+        super().__init__(url, backend, options)
         self._offered = {serializer.subprotocol: serializer for serializer in serializers}
-        password = None if url.username is None else url.password or ""
         self._protocol = ClientProtocol(
-            WebSocketURI(url.secure, url.host, url.port, *_split(url.resource), url.username, password),
+            _uri(url),
             subprotocols=[Subprotocol(name) for name in self._offered],
-            max_size=max_message_size,
+            extensions=_extensions(options),
+            max_size=options.max_message_size,
             logger=QUIET,
         )
         self._fragments: list[bytes | bytearray] = []
@@ -95,18 +82,27 @@ class WebSocket(SocketTransport):
 
     def _shake_hands(self, deadline: float | None) -> None:
         protocol, where = self._protocol, self.url.redacted
-        protocol.send_request(protocol.connect())
-        self._stream.write(b"".join(protocol.data_to_send()), deadline)
+        protocol.send_request(self._request())
+        question: bytes | None = b"".join(protocol.data_to_send())
+        what = "answer to the WebSocket handshake from"
         response: Response | None = None
         head = b""
         while response is None and protocol.handshake_exc is None:
             try:
-                data = self._stream.read("answer to the WebSocket handshake from", deadline)
+                if question is None:
+                    data = self._stream.read(what, deadline)
+                else:
+                    data = self._stream.ask(question, what, deadline)
             except WampyTimeOutError:
                 # A refusal without a length never ends; what has come of it tells more than the clock does.
                 if _status(head) in (None, SWITCHING_PROTOCOLS):
                     raise
                 data = b""
+            except (HandshakeError, ConnectionClosed):
+                raise
+            except ConnectionError:
+                data = b""  # a reset says no more than a close does
+            question = None
             head = (head + data)[:_HEAD_SIZE]
             if not data or not _may_be_http(head):
                 protocol.receive_eof()
@@ -129,6 +125,13 @@ class WebSocket(SocketTransport):
                 _headers(response),
             )
         self.serializer = self._offered[chosen]
+
+    def _request(self) -> Request:
+        request = self._protocol.connect()
+        for name, value in (self.options.headers or {}).items():
+            request.headers.pop(name, None)  # the user's own Host, or Authorization, instead of ours
+            request.headers[name] = value
+        return request
 
     def _refused(self, error: Exception | None, head: bytes) -> HandshakeError:
         where = self.url.redacted
@@ -162,7 +165,13 @@ class WebSocket(SocketTransport):
             self._protocol.send_text(payload)
         return self._protocol.data_to_send()
 
-    def _close_frame(self) -> list[bytes]:
+    def _ping_frame(self) -> list[bytes] | None:
+        if self._protocol.state is not OPEN:
+            return None
+        self._protocol.send_ping(b"wampy")
+        return self._output()
+
+    def _begin_close(self) -> list[bytes]:
         if self._protocol.state is OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
         return self._output()
@@ -223,7 +232,7 @@ class WebSocket(SocketTransport):
     def _parser_failed(self, error: Exception) -> str:
         if isinstance(error, PayloadTooBig):
             return (
-                f"the router sent a message over max_message_size ({self.max_message_size} bytes); give the "
+                f"the router sent a message over max_message_size ({self.options.max_message_size} bytes); give the "
                 "client a larger one, or send less at once"
             )
         return f"the router broke the rules of WebSocket: {error}"
@@ -234,6 +243,8 @@ class WebSocket(SocketTransport):
         if received is not None:
             clean = received.code in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
             text = f"the router closed the WebSocket with {received.code}"
+            if received.code == CloseCode.MESSAGE_TOO_BIG:
+                text += ": a message that was sent is larger than it takes; raise the router's limit or send less at once"
             return ConnectionClosed(text + (f" ({shown(received.reason)})" if received.reason else ""), clean=clean)
         if sent is not None:
             return ConnectionClosed("the router closed the connection without answering the close handshake")
@@ -244,9 +255,22 @@ class SecureWebSocket(WebSocket):
     """A WebSocket connection over TLS; certificate and host name are verified."""
 
 
-def _split(resource: str) -> tuple[str, str]:
-    path, _, query = resource.partition("?")
-    return path, query
+def _uri(url: RouterUrl) -> WebSocketURI:
+    path, _, query = url.resource.partition("?")
+    password = None if url.username is None else url.password or ""
+    # A Unix socket has no port, and the usual one is not named in a Host header.
+    return WebSocketURI(url.secure, url.server_name, url.port or 80, path, query, url.username, password)
+
+
+def _extensions(options: TransportOptions) -> list[ClientExtensionFactory] | None:
+    if options.compression is None:
+        return None
+    # Windows of 4 KiB instead of 32: a sixth of the memory on either side, for a little less compression.
+    return [
+        ClientPerMessageDeflateFactory(
+            server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+        )
+    ]
 
 
 def _may_be_http(head: bytes) -> bool:

@@ -8,7 +8,8 @@ import pytest
 
 from wampy import Client, __version__
 from wampy.auth import Ticket, WampCRA
-from wampy.config.options import Options, check_seconds
+from wampy.config.options import Options
+from wampy.config.transport import check_seconds
 from wampy.errors import AddressError, WampyError
 from wampy.interfaces import Serializer
 from wampy.serializers import JsonSerializer

@@ -6,7 +6,7 @@ import pytest
 
 from wampy.errors import ConnectionClosed, WampyError
 from wampy.transports import stream
-from wampy.transports.base import HIGH_WATER
+from wampy.transports.writer import HIGH_WATER
 
 SMALL = 4096
 
@@ -18,7 +18,7 @@ def text(name, size):
 def fill(opened):
     """Send until the kernel and our own buffer have no room."""
     count = 0
-    while opened.transport._outgoing.size <= HIGH_WATER:
+    while opened.transport.unwritten <= HIGH_WATER:
         opened.transport.send(text("filler", 65536))
         count += 1
     return count
@@ -88,7 +88,7 @@ def test_one_that_was_woken_does_not_overfill_the_buffer_with_the_others(connect
     def send():
         opened.transport.wait_for_room(None)
         opened.transport.send(text("big", HIGH_WATER))
-        sizes.append(opened.transport._outgoing.size)
+        sizes.append(opened.transport.unwritten)
 
     senders = [green.spawn(send) for _ in range(5)]
     for _ in range(count + 5):
@@ -262,7 +262,7 @@ def test_when_all_is_written_nobody_asks_for_room_any_more(connect, green):
     opened = connect(receive_buffer=SMALL)
     for _ in range(fill(opened)):
         opened.peer.hear()
-    green.wait_until(lambda: not opened.transport._outgoing.wire)
+    green.wait_until(lambda: not opened.transport._writer._outgoing.wire)
     before = time.process_time()
     green.sleep(0.3)
     assert time.process_time() - before < 0.1

@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyError, WampyTimeOutError
 from wampy.transports.stream import Stream
 from wampy.urls import parse_url
@@ -15,7 +16,7 @@ def make(backend):
     streams = []
 
     def make(url, **options):
-        streams.append(Stream(parse_url(url), options.pop("backend", backend), **options))
+        streams.append(Stream(parse_url(url), options.pop("backend", backend), TransportOptions(**options)))
         return streams[-1]
 
     yield make

@@ -1,0 +1,166 @@
+"""Heartbeats: notice a connection that has died without a word.
+
+A ping goes out every `interval` seconds, whatever else is said. Anything that comes in is a sign of life. When nothing
+has come for `timeout` seconds since the ping left, the connection is lost.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from wampy.interfaces import Backend, Socket, Timer
+
+# How many probes of the kernel's go out within the timeout.
+_PROBES = 3
+
+
+class Traffic(Protocol):
+    """What a heartbeat must know of a connection.
+
+    Attributes:
+        reads: How often bytes came in.
+        written: How many bytes the kernel has taken.
+        unwritten: How many it has not taken yet.
+    """
+
+    reads: int
+
+    @property
+    def written(self) -> int: ...
+    @property
+    def unwritten(self) -> int: ...
+
+
+class Heartbeat:
+    """Pings, and judges the silence after them. Its timers run in the hub and neither block nor log.
+
+    Args:
+        backend: The verbs.
+        interval: Seconds from one ping to the next.
+        timeout: Seconds that a sign of life may take; ``None`` for no limit.
+        traffic: What goes over the connection.
+        ping: Sends a ping; never blocks.
+        look: Looks at the socket once more, soon.
+        dead: Called once, when the connection is given up; never blocks.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        interval: float,
+        timeout: float | None,
+        traffic: Traffic,
+        ping: Callable[[], None],
+        look: Callable[[], None],
+        dead: Callable[[], None],
+    ) -> None:
+        self._backend = backend
+        self._interval = interval
+        self._timeout = math.inf if timeout is None else timeout
+        self._traffic = traffic
+        self._ping = ping
+        self._look = look
+        self._dead = dead
+        self._timer: Timer | None = None
+        self._stopped = False
+        self._pinged_at = 0.0
+        # When the last ping left, or the router last took something of what is in front of it.
+        self._asked_at = 0.0
+        self._reads_then = -1
+        # How many bytes must be written for the ping to be under way; None when it is.
+        self._leaves_at: int | None = None
+        self._written_then = 0
+        self._looked = False
+
+    def start(self) -> None:
+        """Begin; the first ping goes out after one interval."""
+        self._pinged_at = self._backend.monotonic()
+        self._schedule(self._interval)
+
+    def stop(self) -> None:
+        """End it."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self, seconds: float) -> None:
+        if not self._stopped:
+            self._timer = self._backend.call_later(max(seconds, 0.0), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        now = self._backend.monotonic()
+        if self._timeout == math.inf or self._traffic.reads != self._reads_then:
+            due = self._pinged_at + self._interval
+            if now >= due:
+                self._send_ping(now)
+                due = now + min(self._interval, self._timeout)
+        elif now < self._asked_at + self._timeout or self._is_under_way(now):
+            due = self._asked_at + self._timeout
+        elif not self._looked:
+            # Hubs fire timers before they look at sockets: the answer may lie in the kernel.
+            self._looked = True
+            self._look()
+            self._schedule(0.0)
+            return
+        else:
+            self.stop()
+            self._dead()
+            return
+        self._looked = False
+        self._schedule(due - now)
+
+    def _send_ping(self, now: float) -> None:
+        traffic = self._traffic
+        self._reads_then = traffic.reads
+        self._asked_at = self._pinged_at = now
+        self._ping()
+        self._written_then = traffic.written
+        self._leaves_at = traffic.written + traffic.unwritten if traffic.unwritten else None
+
+    def _is_under_way(self, now: float) -> bool:
+        """Tell whether the ping still waits behind other bytes, some of which the router has taken meanwhile.
+
+        Nobody can answer a ping that has not arrived; a slow router with a large message before it is not dead.
+        """
+        if self._leaves_at is None:
+            return False
+        written = self._traffic.written
+        if written >= self._leaves_at:
+            self._leaves_at = None
+        elif written == self._written_then:
+            return False
+        self._written_then = written
+        self._asked_at = now
+        return True
+
+
+def keep_alive(sock: Socket, interval: float, timeout: float) -> None:
+    """Let the kernel probe an idle TCP connection, and give up one on which nothing is acknowledged.
+
+    It notices within `interval` plus `timeout` when the other machine or the way to it is gone, but not when only the
+    program at the other end has stopped: its kernel goes on acknowledging.
+
+    Args:
+        sock: A TCP socket.
+        interval: Seconds of silence before the first probe.
+        timeout: Seconds after it.
+    """
+    settings = [
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", max(round(interval), 1)),
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", max(round(interval), 1)),  # what others call it
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", max(round(timeout / _PROBES), 1)),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", _PROBES),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", max(round((interval + timeout) * 1000), 1)),
+    ]
+    for level, name, value in settings:
+        option = getattr(socket, name, None)  # not every system has all of them
+        if option is not None:
+            with suppress(OSError):
+                sock.setsockopt(level, option, value)

@@ -1,0 +1,202 @@
+"""WAMP over RawSocket (WAMP, "RawSocket Transport"): over TCP, TLS or a Unix socket, without HTTP and masks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from wampy.config.transport import TransportOptions
+from wampy.errors import (
+    ConnectionClosed,
+    ConnectionError,
+    HandshakeError,
+    SerializationError,
+    WampyError,
+    WampyTimeOutError,
+)
+from wampy.interfaces import Backend, Payload, Serializer
+from wampy.transports.base import SocketTransport
+from wampy.transports.heartbeat import keep_alive
+from wampy.transports.rawsocket_framing import (
+    ERRORS,
+    HEADER_SIZE,
+    LONGEST,
+    MESSAGE,
+    PING,
+    PONG,
+    SERIALIZER_UNSUPPORTED,
+    Answer,
+    FrameReader,
+    MessageTooLongError,
+    RawSocketError,
+    frame,
+    opening,
+    read_answer,
+)
+from wampy.urls import RouterUrl
+
+logger = logging.getLogger(__name__)
+
+_WHAT = "answer to the RawSocket handshake from"
+
+
+class _RefusedError(HandshakeError):
+    """Say that the router may take another serializer; not to be seen outside."""
+
+
+class RawSocket(SocketTransport):
+    """A RawSocket connection to a router.
+
+    Its handshake asks for one serializer. When the router refuses that one, or closes, as Crossbar does instead, the
+    next is asked for over a new connection.
+
+    Args:
+        url: The router's address, ``rs``, ``rss`` or ``rs+unix``.
+        backend: The verbs to wait with.
+        serializers: What to ask for, most wanted first.
+        options: See `TransportOptions`.
+
+    Raises:
+        WampyError: RawSocket has a number for none of the serializers.
+    """
+
+    def __init__(
+        self, url: RouterUrl, backend: Backend, serializers: Sequence[Serializer], options: TransportOptions
+    ) -> None:
+        super().__init__(url, backend, options)
+        self._wanted = [each for each in serializers if each.rawsocket_id is not None]
+        if not self._wanted:
+            names = ", ".join(repr(each.name) for each in serializers)
+            raise WampyError(
+                f"RawSocket has no number for {names}; {url.redacted} needs a plain serializer, such as 'json', or one "
+                "with a rawsocket_id"
+            )
+        limit = LONGEST if options.max_message_size is None else min(options.max_message_size, LONGEST)
+        self._reader = FrameReader(limit)
+        self._router_limit = LONGEST
+        self._early = b""
+
+    # The opening handshake.
+
+    def connect(self, deadline: float | None) -> None:
+        refused: list[str] = []
+        for serializer in self._wanted:
+            self.serializer = serializer
+            try:
+                super().connect(deadline)
+                return
+            except _RefusedError as exc:
+                refused.append(str(exc))
+                if self._ended is not None:
+                    raise self._ended from None
+        raise HandshakeError("; ".join(dict.fromkeys(refused)))
+
+    def _shake_hands(self, deadline: float | None) -> None:
+        serializer_id = self.serializer.rawsocket_id
+        assert serializer_id is not None
+        stream, where = self._stream, self.url.redacted
+        try:
+            data = stream.ask(opening(serializer_id), _WHAT, deadline)
+            while 0 < len(data) < HEADER_SIZE and data[0] == 0x7F:
+                more = stream.read(_WHAT, deadline)
+                if not more:
+                    break
+                data += more
+        except (HandshakeError, ConnectionClosed):
+            raise
+        except WampyTimeOutError as exc:
+            hint = "" if self.url.secure or self.url.socket_path else ". Is it a TLS port? For one of those write rss://"
+            raise WampyTimeOutError(f"{exc.what}{hint}") from None
+        except ConnectionError:
+            data = b""  # a reset says no more than a close does
+        if not data:
+            raise _RefusedError(
+                f"{where} closed the connection in the RawSocket handshake: it may not have the serializer "
+                f"{self.serializer.name!r}, or be no RawSocket port"
+            )
+        self._take(self._answer(data), data[HEADER_SIZE:])
+
+    def _answer(self, data: bytes) -> Answer:
+        where = self.url.redacted
+        try:
+            if len(data) < HEADER_SIZE and data[0] == 0x7F:
+                raise RawSocketError("it ends too soon")
+            return read_answer(data[:HEADER_SIZE].ljust(HEADER_SIZE, b"\0"))
+        except RawSocketError as exc:
+            why = f"it said {data[:40]!r}: {exc}"
+            if data.startswith(b"HTTP/"):
+                why = "it speaks HTTP; for a WebSocket write ws://, or wss:// with TLS"
+            elif data[:2] in (b"\x15\x03", b"\x16\x03"):
+                why = "it speaks TLS; write rss://"
+            text = f"no RawSocket at {where}: {why}. Is it the RawSocket port of a WAMP router?"
+            raise HandshakeError(text) from None
+
+    def _take(self, answer: Answer, rest: bytes) -> None:
+        where, name = self.url.redacted, self.serializer.name
+        if answer.error:
+            reason = ERRORS.get(answer.error, f"unknown error {answer.error}")
+            text = f"{where} refused the RawSocket handshake for {name!r}: {reason}"
+            raise (_RefusedError if answer.error == SERIALIZER_UNSUPPORTED else HandshakeError)(text)
+        if answer.serializer != self.serializer.rawsocket_id:
+            raise HandshakeError(
+                f"{where} was asked for serializer {self.serializer.rawsocket_id} ({name!r}) and chose "
+                f"{answer.serializer}, which is against the rules of RawSocket"
+            )
+        self._router_limit = answer.limit
+        # What came with the handshake waits for start().
+        self._early = rest
+
+    def _watch_over(self) -> None:
+        options = self.options
+        if options.rawsocket_ping:
+            super()._watch_over()
+        elif self.url.socket_path is None and options.heartbeat is not None and options.heartbeat_timeout is not None:
+            keep_alive(self._stream.socket, options.heartbeat, options.heartbeat_timeout)
+
+    # Frames.
+
+    def _frame(self, payload: bytes) -> list[bytes]:
+        if len(payload) > self._router_limit:
+            raise SerializationError(
+                f"a message of {len(payload)} bytes is larger than the {self._router_limit} bytes that the router "
+                "takes; raise its limit (Crossbar's max_message_size) or send less at once"
+            )
+        return frame(MESSAGE, payload)
+
+    def _ping_frame(self) -> list[bytes] | None:
+        # Not empty: after an empty one Crossbar waits for 16 MiB of payload, since it takes the type for a part of
+        # the length. On this one it closes the connection at once.
+        return frame(PING, b"wampy")
+
+    def _begin_close(self) -> list[bytes]:
+        self._writer.end_stream()
+        return []
+
+    def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
+        payloads: list[Payload] = []
+        answer: list[bytes] = []
+        early, self._early = self._early, b""
+        for kind, payload in self._reader.feed(early + (data or b"")):
+            if kind == MESSAGE:
+                payloads.append(payload)
+            elif kind == PING and self._closing is None and len(payload) <= self._router_limit:
+                answer += frame(PONG, payload)
+        lost: ConnectionClosed | None = None
+        error = self._reader.error
+        if isinstance(error, MessageTooLongError):
+            lost = ConnectionClosed(
+                f"the router sent a message of {error.size} bytes, over max_message_size "
+                f"({self.options.max_message_size} bytes); give the client a larger one, or send less at once"
+            )
+        elif error is not None:
+            lost = ConnectionClosed(f"the router broke the rules of RawSocket: {error}")
+        elif data == b"":
+            lost = self._end_of_stream()
+        return payloads, answer, lost
+
+    def _end_of_stream(self) -> ConnectionClosed:
+        if self._closing is not None:
+            return ConnectionClosed("the connection was closed", clean=True)
+        if self._reader.is_within:
+            return ConnectionClosed("the router closed the connection in the middle of a message; it may have died")
+        return ConnectionClosed("the router closed the connection without a word; it may have died")

@@ -1,0 +1,167 @@
+"""RawSocket's handshake and frames (WAMP, "RawSocket Transport"). Pure: bytes in, bytes out, no I/O.
+
+Four octets open a connection, from either side: 0x7F, the length of the longest message that the sender takes and its
+serializer in one octet, and two that are reserved. After that a message, a PING or a PONG has four octets in front
+of it: its type, and its length in 24 bits.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+MAGIC: Final = 0x7F
+
+#: The longest that 24 bits can tell of, though the handshake's 2^24 is one more.
+LONGEST: Final = 2**24 - 1
+
+MESSAGE: Final = 0
+PING: Final = 1
+PONG: Final = 2
+
+HEADER_SIZE: Final = 4
+
+#: What a router may answer instead of taking the handshake.
+ERRORS: Final = {
+    1: "serializer unsupported",
+    2: "maximum message length unacceptable",
+    3: "use of reserved bits",
+    4: "maximum connection count reached",
+}
+SERIALIZER_UNSUPPORTED: Final = 1
+
+
+class RawSocketError(Exception):
+    """Say that what came in is no RawSocket."""
+
+
+class MessageTooLongError(RawSocketError):
+    """Say that a message is longer than what we take.
+
+    Args:
+        size: Its length in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"a message of {size} bytes")
+        self.size = size
+
+
+class Answer(NamedTuple):
+    """What a router says to the opening handshake.
+
+    Attributes:
+        error: One of `ERRORS` or another number below 16; 0 when it takes the handshake.
+        limit: Bytes of the longest message that the router takes.
+        serializer: The serializer's number.
+    """
+
+    error: int
+    limit: int
+    serializer: int
+
+
+def opening(serializer: int) -> bytes:
+    """Make the client's handshake. It takes messages of any length: routers drop longer ones in silence.
+
+    Args:
+        serializer: The serializer's number, from 1 to 15.
+    """
+    return bytes((MAGIC, 0xF0 | serializer, 0, 0))
+
+
+def read_answer(data: bytes) -> Answer:
+    """Read the router's handshake.
+
+    Args:
+        data: Its four octets.
+
+    Raises:
+        RawSocketError: It is none.
+    """
+    magic, second, *reserved = data
+    if magic != MAGIC:
+        raise RawSocketError("it does not begin with 0x7F")
+    high, low = divmod(second, 16)
+    if low == 0:
+        if high == 0:
+            raise RawSocketError("it names neither a serializer nor an error")
+        return Answer(high, 0, 0)
+    if any(reserved):
+        raise RawSocketError("its reserved octets are not zero")
+    return Answer(0, min(2 ** (9 + high), LONGEST), low)
+
+
+def frame(kind: int, payload: bytes | bytearray | memoryview) -> list[bytes]:
+    """Give the bytes of a message, a PING or a PONG.
+
+    Args:
+        kind: `MESSAGE`, `PING` or `PONG`.
+        payload: At most `LONGEST` bytes.
+
+    Returns:
+        Header and payload; in two pieces when it is long, lest it be copied.
+    """
+    header = bytes((kind,)) + len(payload).to_bytes(3, "big")
+    return [header + payload] if len(payload) < 4096 else [header, bytes(payload)]
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames.
+
+    Attributes:
+        error: What is wrong with the stream, once something is; nothing of it can be read any more then.
+
+    Args:
+        limit: Bytes of the longest payload to take; a longer one is refused as soon as its header is there.
+    """
+
+    def __init__(self, limit: int = LONGEST) -> None:
+        self.error: RawSocketError | None = None
+        self._limit = limit
+        self._buffer = bytearray()
+        # Bytes of the frame at the buffer's beginning, header included; 0 while the header is not whole.
+        self._wanted = 0
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Take bytes.
+
+        Args:
+            data: What came in; in pieces of any size.
+
+        Returns:
+            The frames that are whole now: type and payload. What is wrong with the one behind them, if its type is
+            unknown or it is longer than the limit, is in `error`.
+        """
+        if self.error is not None:
+            return []
+        buffer = self._buffer
+        buffer += data
+        end = len(buffer)
+        if end < (self._wanted or HEADER_SIZE):
+            return []
+        frames: list[tuple[int, bytes]] = []
+        at = 0
+        while end - at >= HEADER_SIZE:
+            kind = buffer[at]
+            size = int.from_bytes(buffer[at + 1 : at + HEADER_SIZE], "big")
+            if kind > PONG:
+                self.error = RawSocketError(f"a frame of the unknown type {kind}")
+            elif size > self._limit:
+                self.error = MessageTooLongError(size)
+            if self.error is not None:
+                buffer.clear()
+                return frames
+            following = at + HEADER_SIZE + size
+            self._wanted = following - at
+            if following > end:
+                break
+            frames.append((kind, bytes(buffer[at + HEADER_SIZE : following])))
+            at = following
+            self._wanted = 0
+        del buffer[:at]
+        return frames
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the stream has stopped in the middle of a frame."""
+        return bool(self._buffer)

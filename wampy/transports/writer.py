@@ -1,0 +1,187 @@
+"""Writing to a stream: corking, room, and what the kernel does not take at once.
+
+Who may touch what: `write_out` runs in whoever sends, in the hub when the socket can be written to again, and in the
+hub after a reader's turn. Nothing here switches but `wait_for_room`, so that no two of them ever meet half-way.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+from wampy.errors import WampyError
+from wampy.interfaces import Backend, Slot, Watch
+from wampy.transports.outgoing import Outgoing
+from wampy.transports.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+# Above this many unsent bytes a sender waits. One message more always fits, whatever its size.
+HIGH_WATER = 262_144
+
+# How long after a reader's turn writing stays corked at most: whoever runs on without waiting, as a callee that
+# computes and publishes how far it is, shall not hold back what it says.
+CORK_SECONDS = 0.02
+
+
+class Writer:
+    """All outgoing bytes of a connection, on their way to the socket.
+
+    Attributes:
+        written: How many bytes the kernel has taken.
+        error: What went wrong with writing; the reader tells of it, after what the router still had to say.
+
+    Args:
+        stream: Where they go.
+        backend: The verbs.
+        frame: Turns a payload into the bytes that carry it; what it raises goes to the sender.
+    """
+
+    def __init__(self, stream: Stream, backend: Backend, frame: Callable[[bytes], list[bytes]]) -> None:
+        self._stream = stream
+        self._backend = backend
+        self._outgoing = Outgoing(frame, stream.seal)
+        self._watch: Watch | None = None
+        # 0.0: not corked; infinity: in a reader's turn.
+        self._corked_until = 0.0
+        self._writing_wanted = False
+        self._room_waiters: list[Slot] = []
+        self._refusing = False
+        self._ending = False
+        self.written = 0
+        self.error: OSError | None = None
+
+    def start(self, watch: Watch) -> None:
+        """Begin to write, as the watch tells that the socket can be written to."""
+        self._watch = watch
+
+    @property
+    def unwritten(self) -> int:
+        """How many bytes wait to be written."""
+        return self._outgoing.size
+
+    def wait_for_room(self, deadline: float | None) -> bool:
+        """Block until a sender need not wait; say whether it was before the deadline."""
+        while self._outgoing.size > HIGH_WATER and not self._refusing:
+            if self._watch is not None and self._watch.is_reader:
+                raise WampyError(
+                    "the outgoing buffer is full and the reader cannot wait for room; send from a worker instead: "
+                    "session.spawn_worker(…)"
+                )
+            timeout = None if deadline is None else deadline - self._backend.monotonic()
+            slot = self._backend.slot()
+            self._room_waiters.append(slot)
+            if not slot.wait(timeout):
+                return False
+        return True
+
+    def add(self, pieces: list[bytes]) -> None:
+        """Add framed bytes, which leave with the next `write_out`."""
+        self._outgoing.add(pieces)
+
+    def send(self, payload: bytes, batched: bool) -> None:
+        """Frame a payload and write what can be written now, unless writing is corked."""
+        self._outgoing.add_payload(payload, batched)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written now, unless writing is corked or the kernel has had enough."""
+        if self._corked_until and self._backend.monotonic() < self._corked_until:
+            return
+        if not self._outgoing.wire:
+            self.write_out()
+
+    # Corking.
+
+    def cork(self) -> None:
+        """Hold everything back during a reader's turn."""
+        self._corked_until = math.inf
+
+    def uncork(self) -> None:
+        """Write what was held back."""
+        self._corked_until = 0.0
+        self.write_out()
+
+    def uncork_soon(self) -> None:
+        """Write it after those whom this turn woke up have run, so that what they write goes out in one piece."""
+        self._corked_until = self._backend.monotonic() + CORK_SECONDS
+        self._backend.call_later(0, self.uncork)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a reader's turn holds writing back."""
+        return self._corked_until == math.inf
+
+    # The socket.
+
+    def write_out(self) -> None:
+        """Write what the kernel takes now; the rest goes out when the socket says that it can be written to."""
+        watch = self._watch
+        if self.error is not None or watch is None or watch.orphaned:
+            return
+        try:
+            self._write_while_taken()
+        except BaseException:
+            # Ctrl-C: what is left goes out all the same, and nothing twice.
+            self._backend.call_later(0, self.write_out)
+            raise
+        wanted = bool(self._outgoing.wire)
+        if wanted is not self._writing_wanted:
+            self._writing_wanted = wanted
+            watch.want_write(self.write_out if wanted else None)
+        if self._room_waiters and self._outgoing.size <= HIGH_WATER:
+            self._release_room_waiters()
+        if self._ending and not wanted and self.error is None:
+            self._ending = False
+            self._stream.end()
+
+    def _write_while_taken(self) -> None:
+        outgoing = self._outgoing
+        while outgoing.refill():
+            sent: list[int] = []
+            try:
+                self._stream.transmit(outgoing.wire, sent)
+            except OSError as exc:
+                self.error = exc
+                outgoing.drop()
+                if self._watch is not None:
+                    self._watch.poke()
+                return
+            finally:
+                if sent:
+                    self.written += sent[0]
+                    outgoing.written(sent[0])
+            if not sent:
+                return
+
+    def _release_room_waiters(self) -> None:
+        waiters, self._room_waiters = self._room_waiters, []
+        for slot in waiters:
+            slot.set()
+
+    # The end.
+
+    def refuse(self) -> None:
+        """Let nobody wait for room any more; no frame with a message may come behind what is added next."""
+        self._refusing = True
+        self._outgoing.close_batch()
+        self._release_room_waiters()
+
+    def end_stream(self) -> None:
+        """Tell the router, when all is written, that nothing follows."""
+        self._ending = True
+
+    def give_up(self) -> None:
+        """Give the kernel what it takes of an ABORT or a close frame, and forget the rest. The peer may be gone."""
+        self.refuse()
+        self._watch = None
+        try:
+            while self.error is None and self._outgoing.refill():
+                sent = self._stream.transmit(self._outgoing.wire)
+                if not sent:
+                    break
+                self._outgoing.written(sent)
+        except OSError:
+            logger.debug("%s: the last bytes could not be written", self._stream.url.redacted)
+        self._outgoing.drop()
