@@ -169,6 +169,11 @@ class SocketTransport(Transport):
         """How many bytes wait to be written."""
         return self._writer.unwritten
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a turn of the reader is under way."""
+        return self._writer.in_turn
+
     def wait_for_room(self, deadline: float | None) -> bool:
         if self._watch is not None and not self._writer.wait_for_room(deadline):
             return False
@@ -186,7 +191,10 @@ class SocketTransport(Transport):
     # Heartbeats, in the hub.
 
     def _ping(self) -> None:
-        frame = None if self._closing is not None or self.orphaned else self._ping_frame()
+        if self.orphaned and self._heartbeat is not None:
+            self._heartbeat.stop()  # a forked child has the timer too
+            return
+        frame = None if self._closing is not None else self._ping_frame()
         if frame is not None:
             self._writer.add(frame)
             self._writer.flush()

@@ -79,8 +79,15 @@ class Connection:
             raise ConnectionError(f"cannot connect to {where}: host name {host!r}: {exc.strerror or exc}") from exc
         self._check_given_up()
         failures = []
-        for family, kind, protocol, _, address in addresses:
-            error = self._try(family, kind, protocol, address, where, deadline)
+        for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                error = self._try(family, kind, protocol, address, where, self._share(deadline, left))
+            except WampyTimeOutError:
+                # A name may have an address of a version of IP that does not get through from here.
+                if left == 1:
+                    raise
+                self.close()
+                error = errno.ETIMEDOUT
             if not error:
                 # Small messages must not wait for each other's acknowledgement.
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -88,6 +95,13 @@ class Connection:
             failures.append(f"{address[0]} port {port}: {os.strerror(error)}")
         who = "a router" if where == self.url.redacted else "the proxy"
         raise ConnectionError(f"cannot connect to {where}: {'; '.join(failures)}. Is {who} running there?")
+
+    def _share(self, deadline: float | None, left: int) -> float | None:
+        """Give the next address an equal part of the time that is left, so that a silent one does not take it all."""
+        if deadline is None or left == 1:
+            return deadline
+        now = self._backend.monotonic()
+        return now + max(deadline - now, 0.0) / left
 
     def _open_unix(self, path: str, deadline: float | None) -> None:
         where = self.url.redacted

@@ -25,6 +25,7 @@ class Traffic(Protocol):
         reads: How often bytes came in.
         written: How many bytes the kernel has taken.
         unwritten: How many it has not taken yet.
+        is_reading: Whether a turn of the reader is under way, which only a handler that blocks can make last.
     """
 
     reads: int
@@ -33,6 +34,8 @@ class Traffic(Protocol):
     def written(self) -> int: ...
     @property
     def unwritten(self) -> int: ...
+    @property
+    def is_reading(self) -> bool: ...
 
 
 class Heartbeat:
@@ -126,8 +129,12 @@ class Heartbeat:
     def _is_under_way(self, now: float) -> bool:
         """Tell whether the ping still waits behind other bytes, some of which the router has taken meanwhile.
 
-        Nobody can answer a ping that has not arrived; a slow router with a large message before it is not dead.
+        Nobody can answer a ping that has not arrived; a slow router with a large message before it is not dead. And
+        while the reader is kept from reading, its silence is no sign of anything.
         """
+        if self._traffic.is_reading:
+            self._asked_at = now
+            return True
         if self._leaves_at is None:
             return False
         written = self._traffic.written

@@ -74,7 +74,10 @@ class RawSocket(SocketTransport):
         limit = LONGEST if options.max_message_size is None else min(options.max_message_size, LONGEST)
         self._reader = FrameReader(limit)
         self._router_limit = LONGEST
+        # What came with the handshake waits for start().
         self._early = b""
+        # Whether there was a PING that no PONG has answered.
+        self._pinged = False
 
     # The opening handshake.
 
@@ -105,8 +108,7 @@ class RawSocket(SocketTransport):
         except (HandshakeError, ConnectionClosed):
             raise
         except WampyTimeOutError as exc:
-            hint = "" if self.url.secure or self.url.socket_path else ". Is it a TLS port? For one of those write rss://"
-            raise WampyTimeOutError(f"{exc.what}{hint}") from None
+            raise WampyTimeOutError(f"{exc.what} ({self._likely_port()})") from None
         except ConnectionError:
             data = b""  # a reset says no more than a close does
         if not data:
@@ -115,6 +117,14 @@ class RawSocket(SocketTransport):
                 f"{self.serializer.name!r}, or be no RawSocket port"
             )
         self._take(self._answer(data), data[HEADER_SIZE:])
+
+    def _likely_port(self) -> str:
+        # Both wait for more than four octets before they say anything.
+        if self.url.socket_path is not None:
+            return "a WebSocket says nothing to it: for one of those write ws+unix://"
+        if self.url.secure:
+            return "a WebSocket's port says nothing to it: for one of those write wss://"
+        return "a WebSocket's or a TLS port says nothing to it: for those write ws:// or rss://"
 
     def _answer(self, data: bytes) -> Answer:
         where = self.url.redacted
@@ -143,7 +153,6 @@ class RawSocket(SocketTransport):
                 f"{answer.serializer}, which is against the rules of RawSocket"
             )
         self._router_limit = answer.limit
-        # What came with the handshake waits for start().
         self._early = rest
 
     def _watch_over(self) -> None:
@@ -164,6 +173,7 @@ class RawSocket(SocketTransport):
         return frame(MESSAGE, payload)
 
     def _ping_frame(self) -> list[bytes] | None:
+        self._pinged = True
         # Not empty: after an empty one Crossbar waits for 16 MiB of payload, since it takes the type for a part of
         # the length. On this one it closes the connection at once.
         return frame(PING, b"wampy")
@@ -181,6 +191,8 @@ class RawSocket(SocketTransport):
                 payloads.append(payload)
             elif kind == PING and self._closing is None and len(payload) <= self._router_limit:
                 answer += frame(PONG, payload)
+            elif kind == PONG:
+                self._pinged = False
         lost: ConnectionClosed | None = None
         error = self._reader.error
         if isinstance(error, MessageTooLongError):
@@ -197,6 +209,10 @@ class RawSocket(SocketTransport):
     def _end_of_stream(self) -> ConnectionClosed:
         if self._closing is not None:
             return ConnectionClosed("the connection was closed", clean=True)
-        if self._reader.is_within:
-            return ConnectionClosed("the router closed the connection in the middle of a message; it may have died")
-        return ConnectionClosed("the router closed the connection without a word; it may have died")
+        if self._pinged:
+            return ConnectionClosed(
+                "the router closed the connection without a word after a PING; a router that does so on each, as "
+                "Crossbar does, must be used with rawsocket_ping=False"
+            )
+        where = " in the middle of a message" if self._reader.is_within else " without a word"
+        return ConnectionClosed(f"the router closed the connection{where}; it may have died")

@@ -65,6 +65,10 @@ class Stream(Connection):
             with suppress(OSError):  # the alert, if the router still listens
                 self.transmit(layer.take())
             raise HandshakeError(tls.refusal(exc, self.url.redacted)) from exc
+        except ConnectionError as exc:
+            if type(exc) is not ConnectionError:
+                raise
+            raise HandshakeError(tls.cut_off(self.url.redacted)) from exc
         self._tls = layer
 
     def read(self, what: str, deadline: float | None) -> bytes:
@@ -100,7 +104,7 @@ class Stream(Connection):
         more than that nobody takes the question.
 
         Args:
-            data: The question.
+            data: The question; ``b""`` to go on reading.
             what: What is waited for, for the error.
             deadline: When to give up.
         """
@@ -109,11 +113,15 @@ class Stream(Connection):
         except ConnectionClosed:
             raise
         except ConnectionError as exc:
-            with suppress(ConnectionError):
+            try:
                 answer = self.read(what, deadline)
-                if answer:
-                    return answer
-            raise exc
+            except HandshakeError:
+                raise
+            except ConnectionError:
+                answer = b""
+            if not answer:
+                raise exc
+            return answer
         return self.read(what, deadline)
 
     # Without waiting, once it is watched.

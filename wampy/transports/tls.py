@@ -71,10 +71,19 @@ def refusal(error: ssl.SSLError, where: str) -> str:
     if name in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         return f"no TLS with {where}: it answers, but not in TLS. Is it a TLS port? {_plain(where)} is without TLS"
     if "UNEXPECTED_EOF" in name:
-        return f"no TLS with {where}: it closed the connection. Is it a TLS port? {_plain(where)} is without TLS"
+        return cut_off(where)
     if "VERSION" in name:
         return f"no TLS with {where}: {_words(name)}. It has no version of TLS that the client's context allows"
     return f"no TLS with {where}: {_words(name)}. Is it a TLS port? {_plain(where)} is without TLS"
+
+
+def cut_off(where: str) -> str:
+    """Say that the connection ended in the handshake.
+
+    Args:
+        where: The router's URL, without a password.
+    """
+    return f"no TLS with {where}: it closed the connection. Is it a TLS port? {_plain(where)} is without TLS"
 
 
 def _remedy(reason: str) -> str:

@@ -83,16 +83,13 @@ class WebSocket(SocketTransport):
     def _shake_hands(self, deadline: float | None) -> None:
         protocol, where = self._protocol, self.url.redacted
         protocol.send_request(self._request())
-        question: bytes | None = b"".join(protocol.data_to_send())
+        question = b"".join(protocol.data_to_send())
         what = "answer to the WebSocket handshake from"
         response: Response | None = None
         head = b""
         while response is None and protocol.handshake_exc is None:
             try:
-                if question is None:
-                    data = self._stream.read(what, deadline)
-                else:
-                    data = self._stream.ask(question, what, deadline)
+                data = self._stream.ask(question, what, deadline)
             except WampyTimeOutError:
                 # A refusal without a length never ends; what has come of it tells more than the clock does.
                 if _status(head) in (None, SWITCHING_PROTOCOLS):
@@ -102,7 +99,7 @@ class WebSocket(SocketTransport):
                 raise
             except ConnectionError:
                 data = b""  # a reset says no more than a close does
-            question = None
+            question = b""
             head = (head + data)[:_HEAD_SIZE]
             if not data or not _may_be_http(head):
                 protocol.receive_eof()
@@ -147,7 +144,7 @@ class WebSocket(SocketTransport):
         if not head:
             why = "it closed the connection without an answer"
             if not self.url.secure:
-                why += " (a TLS port does that; for one of those write wss://)"
+                why += " (TLS and RawSocket ports do that; for those write wss:// or rs://)"
         elif not _may_be_http(head):
             why = f"it speaks no HTTP, it said {head[:40]!r}"
         else:
@@ -244,7 +241,7 @@ class WebSocket(SocketTransport):
             clean = received.code in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
             text = f"the router closed the WebSocket with {received.code}"
             if received.code == CloseCode.MESSAGE_TOO_BIG:
-                text += ": a message that was sent is larger than it takes; raise the router's limit or send less at once"
+                text += ": a message that was sent is larger than it takes; raise its limit or send less at once"
             return ConnectionClosed(text + (f" ({shown(received.reason)})" if received.reason else ""), clean=clean)
         if sent is not None:
             return ConnectionClosed("the router closed the connection without answering the close handshake")
