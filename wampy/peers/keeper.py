@@ -128,7 +128,10 @@ class Keeper:
                 session.stop()
                 raise ConnectionClosed("the client was stopped while it started", clean=True)
             return session
-        attempts = [f"{redact(url)}: {exc}" for url, exc in zip(self.urls, failures, strict=True)]
+        attempts = []
+        for url, exc in zip(self.urls, failures, strict=True):
+            where, text = redact(url), str(exc)
+            attempts.append(text if where in text else f"{where}: {text}")
         raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
 
     def _share(self, deadline: float | None, left: int) -> float | None:

@@ -229,8 +229,8 @@ class WebSocket(SocketTransport):
     def _parser_failed(self, error: Exception) -> str:
         if isinstance(error, PayloadTooBig):
             return (
-                f"the router sent a message over max_message_size ({self.options.max_message_size} bytes); give the "
-                "client a larger one, or send less at once"
+                f"the router sent a message over max_message_size ({self.options.max_message_size} bytes): {error}; "
+                "give the client a larger one, or send less at once"
             )
         return f"the router broke the rules of WebSocket: {error}"
 
