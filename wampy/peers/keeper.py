@@ -129,8 +129,8 @@ class Keeper:
                 raise ConnectionClosed("the client was stopped while it started", clean=True)
             return session
         attempts = []
-        for url, exc in zip(self.urls, failures, strict=True):
-            where, text = redact(url), str(exc)
+        for url, failure in zip(self.urls, failures, strict=True):
+            where, text = redact(url), str(failure)
             attempts.append(text if where in text else f"{where}: {text}")
         raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
 
