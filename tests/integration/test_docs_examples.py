@@ -1,10 +1,12 @@
-"""Every program in docs/examples runs and prints what it should; the README's transcript is true."""
+"""Every program and configuration in the documentation does what it should; the README's transcript is true."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,13 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
+from wampy import Client
+from wampy.errors import HandshakeError
 from wampy.peers._configuration import CONFIGS, KEYS
 from wampy.peers._probe import why_not_joinable
 from wampy.peers.routers import Crossbar
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
+HOWTO = ROOT / "docs" / "howto"
 SECONDS = 60
 
 # The programs that run by themselves, against a router in which everybody may do everything.
@@ -60,6 +66,11 @@ OUTPUTS = {
     "own_handler.py": """
         ticks: [0, 1, 2]
         events: 3
+    """,
+    "several_routers.py": """
+        the second is there: True
+        cannot connect to ws://127.0.0.1:9/: 127.0.0.1 port 9: Connection refused. Is a router running there?
+        cannot connect to rs+unix:///nowhere.sock: /nowhere.sock: No such file or directory. Is a router running there?
     """,
     "serializers.py": """
         spoken: msgpack
@@ -160,10 +171,78 @@ def test_it_prints_what_it_should(name, open_router):
     assert lines(run(name, WAMPY_URL=open_router.url)) == lines(OUTPUTS[name])
 
 
-def test_what_the_error_page_says_that_the_example_prints():
-    page = (ROOT / "docs" / "howto" / "errors.rst").read_text()
-    printed = page.split("It prints::")[1]
-    assert lines(printed) == lines(OUTPUTS["errors.py"])
+@pytest.mark.parametrize(
+    ("page", "name"), [("errors", "errors.py"), ("connecting", "several_routers.py"), ("serializers", "serializers.py")]
+)
+def test_what_a_page_says_that_its_example_prints(page, name):
+    text = (HOWTO / f"{page}.rst").read_text()
+    printed = re.search(r"^It prints::\n\n((?: {4}.*\n|\n)+)", text, re.MULTILINE)[1]
+    assert lines(printed) == lines(OUTPUTS[name])
+
+
+# Crossbar's configuration.
+
+
+def snippets(page):
+    text = (HOWTO / f"{page}.rst").read_text()
+    blocks = re.findall(r"^\.\. code-block:: json\n\n((?: {3}.*\n|\n)+)", text, re.MULTILINE)
+    return [json.loads(block) for block in blocks]
+
+
+def urls_of(transport):
+    """Say at which URLs a transport should be reached, going by the pages."""
+    kind, endpoint = transport["type"], transport["endpoint"]
+    secure = "s" if "tls" in endpoint else ""
+    paths = transport.get("paths") or transport.get("web", {}).get("paths") or {"/": None}
+    (path,) = (path.lstrip("/") for path in paths)
+    if endpoint["type"] == "unix":
+        websocket, rawsocket = f"ws+unix://{endpoint['path']}", f"rs+unix://{endpoint['path']}"
+    else:
+        place = f"localhost:{endpoint['port']}"
+        websocket, rawsocket = f"ws{secure}://{place}/{path}", f"rs{secure}://{place}"
+    return {"rawsocket": [rawsocket], "universal": [websocket, rawsocket]}.get(kind, [websocket])
+
+
+def moved(transports, folder):
+    """Put each at a port or file of its own."""
+    for number, transport in enumerate(transports):
+        endpoint = transport["endpoint"]
+        if endpoint["type"] == "unix":
+            endpoint["path"] = str(folder / f"{number}.sock")
+        else:
+            endpoint["port"] = 0  # Crossbar's start finds free ones, and others if somebody takes them meanwhile
+        for name, value in endpoint.get("tls", {}).items():
+            files = [str(folder / file) for file in ([value] if isinstance(value, str) else value)]
+            endpoint["tls"][name] = files[0] if isinstance(value, str) else files
+
+
+def test_the_pages_configurations_of_crossbar_work(tmp_path):
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name, identity in (("server", "localhost"), ("client", "ann@example.com")):
+        certificate = ca.issue_cert(identity)
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        certificate.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+
+    transports = [*snippets("connecting"), *snippets("tls")]
+    assert len(transports) == 9
+    moved(transports, tmp_path)
+    configuration = json.loads((CONFIGS / "crossbar.json").read_text())
+    configuration["workers"][0]["transports"] = transports
+    (tmp_path / "config.json").write_text(json.dumps(configuration))
+
+    with Crossbar(config_path=tmp_path / "config.json") as router:
+        (worker,) = router._configuration.content["workers"]
+        urls = [url for transport in worker["transports"] for url in urls_of(transport)]
+        assert {url.partition("://")[0] for url in urls} == {"ws", "rs", "rss", "ws+unix", "rs+unix"}
+        for url in urls:
+            with Client(url, ssl_context=context, compression="deflate") as client:
+                assert client.session.realm == "realm1", url
+        # The last one, on the page about TLS, is for clients with a certificate only.
+        with pytest.raises(HandshakeError, match="certificate required"):
+            Client(urls[-1], cert_path=tmp_path / "ca.pem").start()
 
 
 def test_a_service_and_a_call(open_router):
