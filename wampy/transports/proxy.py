@@ -49,7 +49,7 @@ def proxy_for(url: RouterUrl, proxy: bool | str) -> ProxyUrl | None:
     proxies = getproxies_environment()
     host = url.server_name
     # urllib's own test: names, their ends, and "*"; with and without the port.
-    if any(proxy_bypass_environment(each, proxies) for each in (host, f"{host}:{url.port}")):
+    if any(proxy_bypass_environment(each, proxies) for each in (host, f"{host}:{url.port}", f"[{host}]")):
         return None
     for name in _VARIABLES[url.scheme]:
         if proxies.get(name):
@@ -123,7 +123,7 @@ def _response(h11: Any, core: Any, connection: Connection, what: str, deadline: 
         if event is h11.NEED_DATA:
             data = connection.read_raw(what, deadline)
             if not data and core.their_state is h11.SEND_RESPONSE and not core.trailing_data[0]:
-                raise HandshakeError(f"{what} {connection.url.redacted}: it closed the connection without one")
+                raise HandshakeError(f"no {what} {connection.url.redacted}: it closed the connection without one")
             core.receive_data(data)
         elif isinstance(event, h11.Response):
             return event

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from wampy.config.transport import TransportOptions
-from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError
+from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyTimeOutError
 from wampy.interfaces import Backend
 from wampy.transports import tls
 from wampy.transports.connection import READ_SIZE, Connection
@@ -65,6 +65,8 @@ class Stream(Connection):
             with suppress(OSError):  # the alert, if the router still listens
                 self.transmit(layer.take())
             raise HandshakeError(tls.refusal(exc, self.url.redacted)) from exc
+        except WampyTimeOutError:
+            raise WampyTimeOutError(tls.silence(self.url.redacted)) from None
         except ConnectionError as exc:
             if type(exc) is not ConnectionError:
                 raise

@@ -18,7 +18,8 @@ _CERTIFICATES: Final = ("*.pem", "*.crt", "*.cer")
 
 # What a router says when it wants a certificate of the client's, or another one.
 _CLIENT_CERTIFICATE: Final = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA",
-                              "CERTIFICATE_UNKNOWN", "ACCESS_DENIED", "CERTIFICATE_EXPIRED")  # fmt: skip
+                              "CERTIFICATE_UNKNOWN", "ACCESS_DENIED", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",
+                              "UNSUPPORTED_CERTIFICATE")  # fmt: skip
 
 
 def client_context(cert_path: str | os.PathLike[str] | None = None) -> ssl.SSLContext:
@@ -84,6 +85,15 @@ def cut_off(where: str) -> str:
         where: The router's URL, without a password.
     """
     return f"no TLS with {where}: it closed the connection. Is it a TLS port? {_plain(where)} is without TLS"
+
+
+def silence(where: str) -> str:
+    """Say what was waited for when nothing came in the handshake, and what that may mean.
+
+    Args:
+        where: The router's URL, without a password.
+    """
+    return f"TLS handshake with {where} (a port without TLS may say nothing to it: {_plain(where)} is without TLS)"
 
 
 def _remedy(reason: str) -> str:

@@ -143,7 +143,9 @@ class WebSocket(SocketTransport):
             return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
         if not head:
             why = "it closed the connection without an answer"
-            if not self.url.secure:
+            if self.url.socket_path is not None:
+                why += " (a RawSocket does that; for one of those write rs+unix://)"
+            elif not self.url.secure:
                 why += " (TLS and RawSocket ports do that; for those write wss:// or rs://)"
         elif not _may_be_http(head):
             why = f"it speaks no HTTP, it said {head[:40]!r}"
