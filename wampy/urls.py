@@ -215,12 +215,16 @@ def _unix(url: str, scheme: str, known: _Scheme, parts: SplitResult, example: st
             resource = f"{resource}?{_ascii(url, parts.query)}"
     elif parts.query:
         raise AddressError(url, "a RawSocket URL has no query (?…)", f"{example}, with %3F for a ? in the path")
-    path = unquote(path)
+    path = unquote(path, errors="surrogateescape")  # a file's name is bytes
     if not path or path.endswith("/"):
         raise AddressError(url, "it names no socket file", example)
     if "\0" in path:
         raise AddressError(url, "there is a NUL in the path", example)
-    if len(path.encode("utf-8", "surrogateescape")) > LONGEST_SOCKET_PATH:
+    try:
+        size = len(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as exc:
+        raise AddressError(url, f"{path!r} cannot be a file's name ({exc.reason})", example) from None
+    if size > LONGEST_SOCKET_PATH:
         raise AddressError(
             url, f"its path is longer than the {LONGEST_SOCKET_PATH} bytes of a Unix socket's", "use a shorter one"
         )

@@ -6,6 +6,7 @@ None of them switches. Nothing here blocks but `connect` and `wait_for_room`.
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from abc import abstractmethod
@@ -14,12 +15,15 @@ from collections.abc import Callable
 from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed
 from wampy.interfaces import Backend, Payload, Timer, Transport, Watch
-from wampy.transports.heartbeat import Heartbeat
+from wampy.transports.heartbeat import Delivered, Heartbeat
 from wampy.transports.stream import Stream
 from wampy.transports.writer import Writer
 from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
+
+# Bytes of answers to pings that may wait for a router to read them; two of the longest.
+MOST_UNREAD_ANSWERS = 2**25
 
 
 class SocketTransport(Transport):
@@ -43,6 +47,7 @@ class SocketTransport(Transport):
         self._writer = Writer(self._stream, backend, self._frame)
         self._watch: Watch | None = None
         self._heartbeat: Heartbeat | None = None
+        self._unread_answers = 0
         self._closing: str | None = None
         self._close_timer: Timer | None = None
         self._close_at = math.inf
@@ -80,8 +85,9 @@ class SocketTransport(Transport):
         """Begin to watch over the connection, which is about to be used."""
         interval = self.options.heartbeat
         if interval is not None:
+            traffic = Delivered(self, self._stream.socket)
             self._heartbeat = Heartbeat(
-                self._backend, interval, self.options.heartbeat_timeout, self, self._ping, self.poke, self._silent
+                self._backend, interval, self.options.heartbeat_timeout, traffic, self._ping, self.poke, self._silent
             )
             self._heartbeat.start()
 
@@ -134,11 +140,15 @@ class SocketTransport(Transport):
             if data:
                 self.reads += 1
             payloads, answer, lost = self._unframe(data)
+            if answer and lost is None:
+                lost = self._count_answers(answer)
             self._writer.add(answer)
             if payloads and self._on_payloads is not None:
                 self._on_payloads(payloads)
-            if data is None and self._writer.error is not None:
-                lost = self._stream.gone(self._writer.error)
+            error = self._writer.error
+            # Of a connection that timed out the kernel tells once, and the next one gets the end of the stream.
+            if error is not None and (data is None or (data == b"" and error.errno == errno.ETIMEDOUT)):
+                lost = self._stream.gone(error)
         except ConnectionClosed as exc:
             lost = exc
         except Exception as exc:
@@ -156,6 +166,13 @@ class SocketTransport(Transport):
                 self._writer.uncork()
         if lost is not None:
             self._lose(lost)
+
+    def _count_answers(self, answer: list[bytes]) -> ConnectionClosed | None:
+        """Keep a router that pings and does not read from filling our memory with the answers."""
+        self._unread_answers = min(self._unread_answers, self._writer.unwritten) + sum(map(len, answer))
+        if self._unread_answers <= MOST_UNREAD_ANSWERS:
+            return None
+        return ConnectionClosed(f"the router sends pings and does not read the answers, {self._unread_answers} bytes")
 
     # Writing.
 

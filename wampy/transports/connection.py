@@ -10,6 +10,7 @@ from typing import Any
 
 from wampy.errors import ConnectionClosed, ConnectionError, WampyTimeOutError
 from wampy.interfaces import READ, WRITE, Backend, Direction, Socket
+from wampy.texts import shown
 from wampy.urls import ProxyUrl, RouterUrl
 
 READ_SIZE = 262_144
@@ -111,7 +112,7 @@ class Connection:
                 return
             if error != errno.EAGAIN:
                 raise ConnectionError(
-                    f"cannot connect to {where}: {path}: {os.strerror(error)}. Is a router running there?"
+                    f"cannot connect to {where}: {shown(path)}: {os.strerror(error)}. Is a router running there?"
                 )
             if deadline is not None and self._backend.monotonic() >= deadline:
                 raise WampyTimeOutError(f"connection to {where}, whose queue of new connections is full")

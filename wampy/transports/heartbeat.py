@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import math
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from wampy.interfaces import Backend, Socket, Timer
 
-# How many probes of the kernel's go out within the timeout.
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+# How many probes of the kernel's go out within the timeout, and the most seconds that Linux waits between two.
 _PROBES = 3
+_LONGEST_PAUSE = 32_767
+
+# How often within the timeout to look how far a ping has come that waits behind other bytes.
+_LOOKS = 8
 
 
 class Traffic(Protocol):
@@ -28,14 +37,57 @@ class Traffic(Protocol):
         is_reading: Whether a turn of the reader is under way, which only a handler that blocks can make last.
     """
 
-    reads: int
-
+    @property
+    def reads(self) -> int: ...
     @property
     def written(self) -> int: ...
     @property
     def unwritten(self) -> int: ...
     @property
     def is_reading(self) -> bool: ...
+
+
+class Delivered:
+    """The traffic of a connection, without what the kernel has taken and the other end's has not acknowledged.
+
+    A kernel takes megabytes at once, and a slow link needs its time for them; a ping waits behind them all.
+
+    Args:
+        traffic: The traffic as the transport sees it.
+        sock: The socket.
+    """
+
+    def __init__(self, traffic: Traffic, sock: Socket) -> None:
+        self._traffic = traffic
+        self._socket = sock
+
+    @property
+    def reads(self) -> int:
+        """How often bytes came in."""
+        return self._traffic.reads
+
+    @property
+    def written(self) -> int:
+        """How many bytes have arrived, as far as this system can tell."""
+        return self._traffic.written - self._on_the_way()
+
+    @property
+    def unwritten(self) -> int:
+        """How many bytes have not arrived."""
+        return self._traffic.unwritten + self._on_the_way()
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a turn of the reader is under way."""
+        return self._traffic.is_reading
+
+    def _on_the_way(self) -> int:
+        if sys.platform != "linux":
+            return 0
+        answer = bytearray(4)
+        with suppress(OSError):  # what is broken is for the reader to find out
+            fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, answer)
+        return int.from_bytes(answer, sys.byteorder)
 
 
 class Heartbeat:
@@ -71,7 +123,7 @@ class Heartbeat:
         self._timer: Timer | None = None
         self._stopped = False
         self._pinged_at = 0.0
-        # When the last ping left, or the router last took something of what is in front of it.
+        # When the last ping left, or the router was last seen to have taken something of what is in front of it.
         self._asked_at = 0.0
         self._reads_then = -1
         # How many bytes must be written for the ping to be under way; None when it is.
@@ -102,9 +154,9 @@ class Heartbeat:
             due = self._pinged_at + self._interval
             if now >= due:
                 self._send_ping(now)
-                due = now + min(self._interval, self._timeout)
-        elif now < self._asked_at + self._timeout or self._is_under_way(now):
-            due = self._asked_at + self._timeout
+                due = now + self._patience
+        elif self._is_under_way(now) or now < self._asked_at + self._timeout:
+            due = min(self._asked_at + self._timeout, now + self._patience)
         elif not self._looked:
             # Hubs fire timers before they look at sockets: the answer may lie in the kernel.
             self._looked = True
@@ -118,13 +170,19 @@ class Heartbeat:
         self._looked = False
         self._schedule(due - now)
 
+    @property
+    def _patience(self) -> float:
+        """Seconds to the next look; not later than the next ping, before which this one may be answered."""
+        return min(self._interval, self._timeout if self._leaves_at is None else self._timeout / _LOOKS)
+
     def _send_ping(self, now: float) -> None:
         traffic = self._traffic
+        is_behind = traffic.unwritten > 0
         self._reads_then = traffic.reads
         self._asked_at = self._pinged_at = now
         self._ping()
         self._written_then = traffic.written
-        self._leaves_at = traffic.written + traffic.unwritten if traffic.unwritten else None
+        self._leaves_at = traffic.written + traffic.unwritten if is_behind else None
 
     def _is_under_way(self, now: float) -> bool:
         """Tell whether the ping still waits behind other bytes, some of which the router has taken meanwhile.
@@ -140,7 +198,7 @@ class Heartbeat:
         written = self._traffic.written
         if written >= self._leaves_at:
             self._leaves_at = None
-        elif written == self._written_then:
+        elif written <= self._written_then:
             return False
         self._written_then = written
         self._asked_at = now
@@ -160,14 +218,18 @@ def keep_alive(sock: Socket, interval: float, timeout: float) -> None:
     """
     settings = [
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", max(round(interval), 1)),
-        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", max(round(interval), 1)),  # what others call it
-        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", max(round(timeout / _PROBES), 1)),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _whole(interval, _LONGEST_PAUSE)),
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", _whole(interval, _LONGEST_PAUSE)),  # what others call it
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _whole(timeout / _PROBES, _LONGEST_PAUSE)),
         (socket.IPPROTO_TCP, "TCP_KEEPCNT", _PROBES),
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", max(round((interval + timeout) * 1000), 1)),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _whole((interval + timeout) * 1000, 2**31 - 1)),
     ]
     for level, name, value in settings:
         option = getattr(socket, name, None)  # not every system has all of them
         if option is not None:
             with suppress(OSError):
                 sock.setsockopt(level, option, value)
+
+
+def _whole(number: float, most: int) -> int:
+    return round(min(max(number, 1), most))
