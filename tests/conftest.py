@@ -15,7 +15,7 @@ import pytest
 PLUGIN = "wampy.testing.pytest_plugin"
 
 # Fixtures whose processes and descriptors outlive a test.
-SHARED_ROUTERS = ("wampy_router", "auth_router", "tls_router", "mortal_router")
+SHARED_ROUTERS = ("wampy_router", "auth_router", "tls_router", "mortal_router", "transports_router")
 
 # Seconds that what a test left behind may take to go away by itself.
 GRACE = 3.0

@@ -8,8 +8,9 @@ expect. Nothing is answered unless the test says so, but for what the class says
     peer.welcome()
     joining.result()
 
-It is built from the backend's verbs, plain sockets and the server half of the `websockets` core, and shares
-nothing with the client beyond the backend.
+It speaks WebSocket, or RawSocket to a client that is taken with ``router.accept(rawsocket=True)``. It is built from
+the backend's verbs, plain sockets and the server half of the `websockets` core, and shares nothing with the client
+beyond the backend.
 """
 
 import json
@@ -48,28 +49,39 @@ class ScriptedRouter:
 
     Args:
         backend: The verbs to wait with.
-        subprotocols: What it speaks; the first that the client offers too is chosen.
+        subprotocols: What it speaks over WebSocket; the first that the client offers too is chosen.
+        path: Of a Unix socket to listen on, instead of TCP.
+
+    Attributes:
+        url: For a client that shall speak WebSocket.
+        rawsocket_url: For one that shall speak RawSocket.
     """
 
-    def __init__(self, backend, subprotocols=("wamp.2.json",)):
+    def __init__(self, backend, subprotocols=("wamp.2.json",), path=None):
         self.backend = backend
         self.speak(*subprotocols)
         self.peers = []
-        self._listener = backend.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener = backend.socket(socket.AF_INET if path is None else socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(("127.0.0.1", 0) if path is None else str(path))
         self._listener.listen(16)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}/ws"
+        if path is None:
+            self.port = self._listener.getsockname()[1]
+            self.url = f"ws://127.0.0.1:{self.port}/ws"
+            self.rawsocket_url = f"rs://127.0.0.1:{self.port}"
+        else:
+            self.url = f"ws+unix://{path}:/ws"
+            self.rawsocket_url = f"rs+unix://{path}"
 
-    def accept(self, handshake=True, receive_buffer=None):
+    def accept(self, handshake=True, receive_buffer=None, rawsocket=False):
         """Wait for a client.
 
         Args:
-            handshake: Whether to shake hands for WebSocket; without that the peer has only `raw` and `read`.
+            handshake: Whether to shake hands; without that the peer has only `raw` and `read`.
             receive_buffer: Bytes that the kernel shall keep at most of what the test has not read.
+            rawsocket: Whether the client speaks RawSocket instead of WebSocket.
 
         Returns:
-            A `Peer`.
+            A `Peer`, or a `RawPeer`.
         """
         if receive_buffer is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -77,8 +89,9 @@ class ScriptedRouter:
             raise Gone("no client came")
         sock, _ = self._listener.accept()
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer = Peer(self.backend, sock, self.subprotocols)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = (RawPeer if rawsocket else Peer)(self.backend, sock, self.subprotocols)
         self.peers.append(peer)
         if handshake:
             peer.shake_hands()
@@ -279,3 +292,105 @@ class Peer:
         if reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.sock.close()
+
+
+MAGIC = 0x7F
+MESSAGE, PING, PONG = 0, 1, 2
+
+# RawSocket's numbers for serializers.
+JSON, MSGPACK = 1, 2
+
+
+class RawPeer(Peer):
+    """One client that speaks RawSocket, as the router sees it; pings are answered as `answers` says.
+
+    Attributes:
+        opening: The four octets that the client began with, after `handshake`.
+        frames: Other frames that came in: type and payload of pings and pongs.
+    """
+
+    def __init__(self, backend, sock, subprotocols):
+        super().__init__(backend, sock, subprotocols)
+        self.opening = b""
+        self._buffer = bytearray()
+
+    def handshake(self, answer=None, limit=15):
+        """Read the opening handshake, and return the bytes of the answer.
+
+        Args:
+            answer: What to answer; without it, that everything is taken as asked for.
+            limit: The router takes messages of 2 ** (9 + limit) bytes.
+        """
+        while len(self._buffer) < 4:
+            data = self.read()
+            if not data:
+                raise Gone("the client closed the connection in the handshake")
+            self._buffer += data
+        self.opening = bytes(self._buffer[:4])
+        del self._buffer[:4]
+        assert self.opening[0] == MAGIC, self.opening
+        assert self.opening[2:] == b"\0\0", self.opening
+        return bytes((MAGIC, limit << 4 | self.opening[1] & 0x0F, 0, 0)) if answer is None else answer
+
+    def shake_hands(self, answer=None, limit=15):
+        """Answer the opening handshake; see `handshake`."""
+        self.raw(self.handshake(answer, limit))
+
+    @property
+    def packed(self):
+        """Whether the client has asked for MessagePack instead of JSON."""
+        return self.opening[1:2] != b"" and self.opening[1] & 0x0F == MSGPACK
+
+    def _pump(self, timeout):
+        data = self.read(timeout)
+        if not data:
+            self.ended = True
+        self._buffer += data
+        while len(self._buffer) >= 4:
+            end = 4 + int.from_bytes(self._buffer[1:4], "big")
+            if len(self._buffer) < end:
+                break
+            kind, payload = self._buffer[0], bytes(self._buffer[4:end])
+            del self._buffer[:end]
+            self._take(kind, payload)
+
+    def _take(self, kind, payload):
+        if kind == MESSAGE:
+            message = self._loads(payload)
+            self.heard.append(message)
+            self._unread.append(message)
+            return
+        self.frames.append((kind, payload))
+        if kind == PING and self.answers:
+            with suppress(ConnectionError):  # whoever hangs up does not wait for an answer
+                self.raw(self.frame_of(PONG, payload))
+
+    @staticmethod
+    def frame_of(kind, payload=b""):
+        """Give the bytes of a frame of any type."""
+        return bytes((kind,)) + len(payload).to_bytes(3, "big") + payload
+
+    def frame(self, *messages):
+        """Give the bytes of messages, a frame each; str and bytes are taken as they are."""
+        payloads = []
+        for message in messages:
+            payload = message
+            if not isinstance(message, (str, bytes)):
+                payload = msgpack.packb(message) if self.packed else json.dumps(message)
+            payloads.append(payload.encode() if isinstance(payload, str) else payload)
+        return b"".join(self.frame_of(MESSAGE, payload) for payload in payloads)
+
+    def ping(self, data=b"are you there"):
+        """Send a PING."""
+        self.raw(self.frame_of(PING, data))
+
+    def until_closed(self, timeout=PATIENCE):
+        """Wait until the client ends its half of the stream, and close the rest; there are no codes here."""
+        while not self.ended:
+            self._pump(timeout)
+        if self.answers:
+            self.drop()
+
+    def close_websocket(self, code=None, reason=""):
+        """Refuse: RawSocket has no close frames."""
+        raise AssertionError("this client speaks RawSocket; drop it instead")

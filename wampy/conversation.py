@@ -230,8 +230,10 @@ class Conversation:
             self.finish(_stopped())
 
     def _on_lost(self, error: Exception) -> None:
-        if self._machine.state is State.CLOSING:
-            error = _stopped()  # some routers answer our GOODBYE by closing, without a word
+        if self._machine.state is State.CLOSING or (self._stopping and self._goodbye.done):
+            # Some routers answer our GOODBYE by closing, without a word; others close behind their answer, before
+            # stop() has gone on.
+            error = _stopped()
         elif isinstance(error, ConnectionClosed) and self.established:
             error.clean = False  # the WebSocket's end may be in good order, the session's is not without GOODBYE
         self.finish(error)

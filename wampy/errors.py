@@ -24,7 +24,7 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from wampy.texts import redact, shown
+from wampy.texts import redact_anything, shown
 
 
 class WampyError(Exception):
@@ -133,7 +133,7 @@ class AddressError(WampyError, ValueError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        shown = redact(self.url) if isinstance(self.url, str) else self.url
+        shown = redact_anything(self.url) if isinstance(self.url, str) else self.url
         return f"{shown!r}: {self.problem}" + (f"; {self.remedy}" if self.remedy else "")
 
 

@@ -17,7 +17,19 @@ def redact(url: str) -> str:
     Returns:
         The same with ``…`` for a password.
     """
-    return re.sub(r"(//[^/?#@:]*:)[^/?#]*@", r"\1…@", url)
+    return re.sub(r"(//[^/?#:]*:)[^/?#]*@", r"\1…@", url)
+
+
+def redact_anything(text: str) -> str:
+    """Hide what may be a password in something that was meant to be a URL and is none.
+
+    Args:
+        text: Whatever was given; a password in it may have characters that end a URL's host.
+
+    Returns:
+        The same with ``…`` between the first ``:`` after the scheme and the last ``@``.
+    """
+    return re.sub(r"^((?:[^:/?#@]*://)?[^:]*:).*@", r"\1…@", text, flags=re.DOTALL)
 
 
 def text_of(error: BaseException) -> str:

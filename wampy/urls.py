@@ -76,6 +76,9 @@ class RouterUrl(NamedTuple):
         """The URL without a password, for messages and logs."""
         return redact(self.url)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.redacted}>"
+
 
 class ProxyUrl(NamedTuple):
     """An HTTP proxy's address, taken apart."""
@@ -90,6 +93,9 @@ class ProxyUrl(NamedTuple):
     def redacted(self) -> str:
         """The URL without a password, for messages and logs."""
         return redact(self.url)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.redacted}>"
 
 
 def parse_url(url: str) -> RouterUrl:
@@ -122,7 +128,7 @@ def parse_url(url: str) -> RouterUrl:
     resource = _ascii(url, parts.path or "/")
     if parts.query:
         resource = f"{resource}?{_ascii(url, parts.query)}"
-    username, password = _credentials(parts)
+    username, password = _credentials(url, parts)
     return RouterUrl(url, scheme, host, port or known.port or 0, resource, known.secure, username, password)
 
 
@@ -145,7 +151,7 @@ def parse_proxy(url: str) -> ProxyUrl:
     host = _host_of(url, parts, _PROXY_EXAMPLE)
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise AddressError(url, "a proxy's URL ends with its port", _PROXY_EXAMPLE)
-    return ProxyUrl(url, host, port or 80, *_credentials(parts))
+    return ProxyUrl(url, host, port or 80, *_credentials(url, parts))
 
 
 def _scheme_of(url: object, what: str, example: str) -> str:
@@ -160,11 +166,16 @@ def _scheme_of(url: object, what: str, example: str) -> str:
 
 
 def _split(url: str, example: str) -> tuple[SplitResult, int | None]:
+    # Their own texts may show a password.
     try:
         parts = urlsplit(url)
+    except ValueError:
+        problem = "its host cannot be read; an IPv6 address stands in brackets, as in [::1]"
+        raise AddressError(url, problem, example) from None
+    try:
         port = parts.port
-    except ValueError as exc:
-        raise AddressError(url, str(exc), example) from None
+    except ValueError:
+        raise AddressError(url, "its port is no number from 1 to 65535", example) from None
     if port == 0:
         raise AddressError(url, "port 0 cannot be connected to", example)
     return parts, port
@@ -184,8 +195,17 @@ def _host_of(url: str, parts: SplitResult, example: str) -> str:
         raise AddressError(url, f"{host!r} cannot be a host name ({exc})", example) from None
 
 
-def _credentials(parts: SplitResult) -> tuple[str | None, str | None]:
-    return tuple(None if part is None else unquote(part) for part in (parts.username, parts.password))  # type: ignore[return-value]
+def _credentials(url: str, parts: SplitResult) -> tuple[str | None, str | None]:
+    if parts.username is None:
+        return None, None
+    username, password = unquote(parts.username), None if parts.password is None else unquote(parts.password)
+    if ":" in username:
+        raise AddressError(url, "its user has a colon, which HTTP's basic authentication cannot tell", "use another")
+    try:
+        f"{username}{password}".encode()
+    except UnicodeEncodeError:
+        raise AddressError(url, "its user or password is no text", "percent-encode it, in UTF-8") from None
+    return username, password
 
 
 def _ascii(url: str, resource: str) -> str:

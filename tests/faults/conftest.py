@@ -3,8 +3,11 @@
 import contextlib
 import importlib.util
 import json
+import os
 import select
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -286,6 +289,50 @@ def own_router():
         yield router
 
 
+# Networks that fail.
+
+
+class Forwarder:
+    """A process that forwards TCP to a port, see `forwarder.py`.
+
+    Attributes:
+        port: For the client.
+    """
+
+    def __init__(self, port, rate=None):
+        program = Path(__file__).with_name("forwarder.py")
+        command = [sys.executable, "-I", "-S", str(program), str(port), *([] if rate is None else [str(rate)])]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self._process.stdout.readline())
+
+    def freeze(self):
+        """Neither read nor write any more, from now on."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # it has really stopped then
+
+    def thaw(self):
+        """Go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def forward():
+    """Start forwarders: ``forward(port)``, or ``forward(port, rate=bytes_per_second)``."""
+    forwarders = []
+
+    def start(port, rate=None):
+        forwarders.append(Forwarder(port, rate))
+        return forwarders[-1]
+
+    yield start
+    for forwarder in forwarders:
+        forwarder.close()
+
+
 # Routers that lie; the scripted router tells every word of theirs.
 
 
@@ -314,5 +361,13 @@ def scripted(green, wamp):
 def ordeal(hostile, green, wamp, scripted, caplog):
     """An `Ordeal` with the scripted router."""
     ordeal = hostile.Ordeal(green, wamp, scripted, caplog)
+    yield ordeal
+    ordeal.close()
+
+
+@pytest.fixture
+def raw_ordeal(hostile, green, wamp, scripted, caplog):
+    """An `Ordeal` over RawSocket."""
+    ordeal = hostile.Ordeal(green, wamp, scripted, caplog, rawsocket=True)
     yield ordeal
     ordeal.close()

@@ -42,14 +42,21 @@ class Witness(Client):
 class Ordeal:
     """A client among liars.
 
+    Args:
+        green, wamp, router, caplog: The fixtures, the router being a scripted one.
+        rawsocket: Whether to speak RawSocket instead of WebSocket.
+
     Attributes:
+        url: Of the router.
         client: The client, whose timeouts are all longer than a test may take.
         peer: The router's end of the current connection.
         waits: The green threads that wait for the router.
     """
 
-    def __init__(self, green, wamp, router, caplog):
+    def __init__(self, green, wamp, router, caplog, rawsocket=False):
         self.green, self.wamp, self.router, self.caplog = green, wamp, router, caplog
+        self.rawsocket = rawsocket
+        self.url = router.rawsocket_url if rawsocket else router.url
         self.client = self.peer = None
         self.waits = []
         self._began = 0.0
@@ -58,13 +65,17 @@ class Ordeal:
     def make(self, cls=Witness, **parameters):
         """Make the client."""
         timeouts = {"open_timeout": 20.0, "call_timeout": 20.0, "close_timeout": 20.0}
-        self.client = cls(self.router.url, **timeouts | parameters)
+        self.client = cls(self.url, **timeouts | parameters)
         return self.client
 
     def begin(self, change=None):
-        """Let the client start; return the `Running` start and the router's end, the handshake done."""
+        """Let the client start; return the `Running` start and the router's end, the handshake done.
+
+        Args:
+            change: Falsifies the answer's headers; over RawSocket, what to answer.
+        """
         starting = self.green.spawn(self.client.start)
-        self.peer = self.router.accept(handshake=False)
+        self.peer = self.router.accept(handshake=False, rawsocket=self.rawsocket)
         self.peer.shake_hands(change)
         return starting, self.peer
 
@@ -125,7 +136,7 @@ class Ordeal:
             cause: What every error and the log record must say.
             kind: The class of the errors.
             abort: Whether the router must have got an ABORT; by default when `kind` is a `WampProtocolError`.
-            code: The code of the client's close frame, ``None`` when none can have come.
+            code: The code of the client's close frame, ``None`` when none can have come, as over RawSocket.
         """
         client, peer = self.client, self.peer
         listening = self._listening = self.green.spawn(peer.until_closed)
@@ -140,7 +151,7 @@ class Ordeal:
             assert len(str(error)) < 1000
         assert len({id(error) for error in errors}) == len(errors), "an instance is shared"
 
-        assert listening.result() == code
+        assert listening.result() == (None if self.rawsocket else code)
         aborts = [message for message in peer.heard if message[0] == self.wamp.ABORT]
         if kind is WampProtocolError if abort is None else abort:
             assert len(aborts) == 1
@@ -172,7 +183,7 @@ class Ordeal:
         (record,) = self.records()
         text = record.getMessage()
         assert cause in text
-        assert self.router.url in text
+        assert self.url in text
         assert "session 1 " in text
 
     def recovers(self, records=1):

@@ -303,10 +303,137 @@ def test_a_list_of_urls_is_tried_in_turn(make_client, wampy_router, closed_port,
     assert client.session is not None
 
 
-def test_a_list_of_urls_none_of_which_works_raises_the_last_ones_error(make_client, closed_port, fake_router):
+def aborting(fake_router):
+    """Start a router that wants no session."""
+
+    def script(peer):
+        peer.handshake()
+        peer.receive()
+        peer.send([3, {"message": "we are closed on Mondays"}, "com.example.closed"])
+        peer.wait_for_end()
+
+    return fake_router(script)
+
+
+def test_a_list_of_urls_none_of_which_works_tells_why_each_of_them_failed(make_client, closed_port, fake_router):
     not_found = answering(fake_router, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
-    client = make_client(url=[f"ws://127.0.0.1:{closed_port}/", not_found.url])
-    assert failure(client, HandshakeError).status == 404
+    urls = [f"rs://127.0.0.1:{closed_port}", not_found.url, aborting(fake_router).url]
+    error = failure(make_client(url=urls), ConnectionError)
+    assert type(error) is ConnectionError
+    assert [type(each) for each in error.errors] == [ConnectionError, HandshakeError, AbortError]
+    assert error.errors[1].status == 404
+    text = str(error)
+    places = [text.index(part) for url, each in zip(urls, error.errors, strict=True) for part in (url, str(each)[-30:])]
+    assert places == sorted(places), "they are not in order"
+    assert all(str(each) in text for each in error.errors)
+    for part in ("none of 3 routers", "refused", "404", "com.example.closed", "Mondays"):
+        assert part in text
+
+
+def test_the_text_about_a_list_of_urls_has_no_password(make_client, closed_port):
+    urls = [f"ws://me:hunter2@127.0.0.1:{closed_port}/", f"ws://127.0.0.1:{closed_port}/"]
+    error = failure(make_client(url=urls), ConnectionError)
+    assert urls[1] in str(error)
+    assert "hunter2" not in str(error) and "hunter2" not in repr(error)
+
+
+def test_a_silent_router_takes_only_its_share_of_open_timeout(make_client, frozen_port, well_behaved, caplog):
+    silent = f"ws://127.0.0.1:{frozen_port}/"
+    router = well_behaved()
+    client = make_client(url=[silent, router.url], open_timeout=1.6)
+    started = time.monotonic()
+    client.start()
+    assert 0.7 < time.monotonic() - started < SOON
+    assert client.url == router.url
+    assert any(silent in record.getMessage() and "next URL" in record.getMessage() for record in caplog.records)
+
+
+def test_silent_routers_only_end_within_open_timeout_together(make_client, frozen_port):
+    urls = [f"{scheme}://127.0.0.1:{frozen_port}" for scheme in ("ws", "rs", "wss", "rss")]
+    client = make_client(url=urls, open_timeout=0.8)
+    started = time.monotonic()
+    error = failure(client, ConnectionError)
+    assert time.monotonic() - started >= 0.7
+    assert {type(each) for each in error.errors} == {WampyTimeOutError}
+    assert [each.seconds for each in error.errors] == pytest.approx([0.2] * 4, abs=0.15)
+    for url in urls:
+        assert url in str(error)
+
+
+def test_time_that_a_quick_failure_leaves_is_the_next_ones(make_client, closed_port, frozen_port):
+    dead, silent = f"ws://127.0.0.1:{closed_port}/", f"ws://127.0.0.1:{frozen_port}/"
+    error = failure(make_client(url=[dead, silent], open_timeout=0.6), ConnectionError)
+    assert error.errors[1].seconds > 0.4, "it got half of it"
+
+
+def test_a_refused_session_counts_as_a_failure_in_a_list(make_client, fake_router, wampy_router):
+    client = make_client(url=[aborting(fake_router).url, wampy_router.url])
+    client.start()
+    assert client.url == wampy_router.url
+
+
+def test_a_list_may_mix_all_kinds_of_ways(make_client, wampy_router, closed_port, tmp_path):
+    dead = [f"wss://127.0.0.1:{closed_port}/", f"rs+unix://{tmp_path}/nobody.sock", f"ws+unix://{tmp_path}/nobody.sock"]
+    client = make_client(url=[*dead, f"rs://127.0.0.1:{wampy_router.port}"])
+    client.start()
+    assert client.url.startswith("rs://")
+    assert client.call("wamp.session.count") >= 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        ("localhost:8080", "no scheme"),
+        ("http://localhost/", "unknown scheme http://"),
+        ("rs://localhost", "no port"),
+        ("rs://localhost:8081/ws", "no path"),
+        ("ws://localhost:99999/", "[Pp]ort"),
+        ("ws://localhost:one/", "[Pp]ort"),
+        ("ws://[::1/", "[Ii]nvalid"),
+        ("rs+unix://host/run/router.sock", "host"),
+        ("rs+unix://", "no socket file"),
+        ("ws://localhost/#there", "fragment"),
+        (80, "int"),
+    ],
+)
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_bad_url_anywhere_in_a_list_is_told_by_the_constructor(bad, problem, position):
+    urls = ["ws://localhost:8080/ws", "rs://localhost:8081"]
+    urls.insert(position, bad)
+    with pytest.raises(AddressError, match=problem) as caught:
+        Client(url=urls)
+    assert caught.value.url == bad
+
+
+def test_a_list_of_one_url_raises_its_own_error(make_client, closed_port, fake_router):
+    not_found = answering(fake_router, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+    assert failure(make_client(url=[not_found.url]), HandshakeError).status == 404
+    assert failure(make_client(url=[aborting(fake_router).url]), AbortError).uri == "com.example.closed"
+    error = failure(make_client(url=[f"ws://127.0.0.1:{closed_port}/"]), ConnectionError)
+    assert error.errors == ()
+
+
+def test_a_list_is_tried_from_its_beginning_at_each_start(make_client, well_behaved, closed_port):
+    router = well_behaved()
+    client = make_client(url=[f"ws://127.0.0.1:{closed_port}/", router.url])
+    for _ in range(2):
+        client.start()
+        assert client.url == router.url
+        client.stop()
+    assert len(router.peers) == 2
+
+
+def test_stopping_while_a_later_url_is_tried(make_client, closed_port, frozen_port, well_behaved, green):
+    dead, silent = f"ws://127.0.0.1:{closed_port}/", f"ws://127.0.0.1:{frozen_port}/"
+    router = well_behaved()
+    client = make_client(url=[dead, silent, router.url], open_timeout=30.0)
+    starting = green.spawn(client.start)
+    green.wait_until(lambda: client.url == silent)
+    green.sleep(0.05)
+    client.stop()
+    assert isinstance(starting.error(SOON), ConnectionClosed)
+    assert client.session is None
+    assert not router.peers, "the next one was tried after stop()"
 
 
 def test_stopping_while_starting(make_client, frozen_port, green):

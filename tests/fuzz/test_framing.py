@@ -13,6 +13,8 @@ from websockets.typing import Subprotocol
 from wampy.errors import ConnectionClosed
 from wampy.serializers import get_serializer
 from wampy.transports import transport_for
+from wampy.transports.rawsocket_framing import LONGEST, FrameReader, MessageTooLongError
+from wampy.transports.rawsocket_framing import frame as raw_frame
 
 QUIET = logging.getLogger(f"{__name__}.frames")
 QUIET.setLevel(logging.CRITICAL)
@@ -245,3 +247,66 @@ def test_any_split_of_messages_over_batches_gives_the_same_messages(payloads, se
         batches = [batch.decode() for batch in batches]  # as text frames arrive
     found = [serializer.loads(payload) for batch in batches for payload in serializer.split(batch)]
     assert found == wires
+
+
+# RawSocket: the frames of a stream and what is wrong with it, whatever its pieces.
+
+raw_frames = st.tuples(st.integers(0, 2), st.binary(max_size=60))
+
+
+def said(frames):
+    return b"".join(b"".join(raw_frame(kind, payload)) for kind, payload in frames)
+
+
+def read(pieces, limit):
+    """Feed the pieces to a reader.
+
+    Returns:
+        The frames, what is wrong (its class, its text), and whether the stream stopped within a frame.
+    """
+    reader, frames = FrameReader(limit), []
+    for piece in pieces:
+        frames += reader.feed(piece)
+    return frames, (type(reader.error), str(reader.error)), reader.is_within
+
+
+@given(st.data(), st.lists(raw_frames, max_size=8), st.binary(max_size=12))
+@reproducible(300)
+def test_a_rawsocket_stream_whole_or_cut_up_is_the_same(data, frames, rest):
+    stream, limit = said(frames) + rest, data.draw(st.integers(30, 70))
+    whole = read([stream], limit)
+    assert read(data.draw(chunked(stream)), limit) == whole
+    assert read([bytes([byte]) for byte in stream], limit) == whole
+
+
+@given(st.data(), st.lists(raw_frames, max_size=8))
+@reproducible(200)
+def test_what_was_sent_over_rawsocket_arrives(data, frames):
+    assert read(data.draw(chunked(said(frames))), LONGEST) == (frames, (type(None), "None"), False)
+
+
+@given(st.data(), st.lists(raw_frames, max_size=4), st.integers(0, 255), st.integers(0, LONGEST))
+@reproducible(300)
+def test_a_rawsocket_frame_that_is_refused_ends_the_stream_where_it_begins(data, frames, kind, size):
+    limit = 60
+    stream = said(frames) + bytes((kind,)) + size.to_bytes(3, "big")
+    found, (error, text), is_within = read(data.draw(chunked(stream)), limit)
+    whole = [(kind, b"")] if kind <= 2 and size == 0 else []
+    assert found == frames + whole
+    assert (error is not type(None)) is (kind > 2 or size > limit)
+    assert (error is MessageTooLongError) is (kind <= 2 and size > limit)
+    assert is_within is (error is type(None) and size > 0)
+    if error is MessageTooLongError:
+        assert str(size) in text
+
+
+@given(st.data(), st.lists(raw_frames, max_size=8), st.binary(max_size=12))
+@reproducible(200)
+def test_a_rawsocket_reader_keeps_no_more_than_one_frames_bytes(data, frames, rest):
+    stream, limit = said(frames) + rest, 60
+    reader = FrameReader(limit)
+    for piece in data.draw(chunked(stream)):
+        reader.feed(piece)
+        assert len(reader._buffer) < 4 + limit
+        if reader.error is not None:
+            assert not reader._buffer

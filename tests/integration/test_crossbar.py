@@ -19,8 +19,9 @@ from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
 from wampy.errors import WampyError
-from wampy.peers._probe import why_not_joinable
+from wampy.peers._probe import is_answering, why_not_joinable
 from wampy.peers.routers import Crossbar
+from wampy.testing._routers import Routers, _is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "wampy" / "testing" / "configs"
@@ -244,6 +245,83 @@ def test_the_url_gives_the_free_port():
     with Crossbar(url=f"ws://localhost:{port}/") as router, RawClient(router.url) as client:
         assert router.port == port
         assert client.join("realm1")[0] == 2
+
+
+# Any URL that a client knows.
+
+
+def write_transports(path, *transports):
+    content = json.loads((CONFIGS / "crossbar.json").read_text())
+    content["workers"][0]["transports"] = [
+        {"type": kind, "endpoint": endpoint, "serializers": list(serializers)}
+        for kind, endpoint, *serializers in transports
+    ]
+    path.write_text(json.dumps(content))
+    return path
+
+
+def tcp(port=0, **more):
+    return {"type": "tcp", "interface": "127.0.0.1", "port": port, **more}
+
+
+def test_it_is_reached_by_a_unix_socket_and_comes_back_there_after_a_kill(tmp_path):
+    path = write_transports(
+        tmp_path / "config.json",
+        ("websocket", tcp(), "json"),
+        ("rawsocket", {"type": "unix", "path": "sock"}, "json"),
+    )
+    url = f"rs+unix://{tmp_path}/sock"
+    with Crossbar(url=url, config_path=path) as router:
+        assert router.url == url
+        with pytest.raises(WampyError, match="Unix socket, which has no port"):
+            _ = router.port
+        with pytest.raises(WampyError, match=f"somebody listens at {tmp_path}/sock already"):
+            Crossbar(url=url, config_path=path).start()
+        assert is_answering(url, 5.0)
+        router.kill()
+        assert (tmp_path / "sock").exists()
+        assert not is_answering(url, 5.0)
+        router.start()
+        assert why_not_joinable(url, "realm1", 5.0) is None
+
+
+def test_the_url_gives_the_free_port_of_the_transport_that_it_fits_and_a_router_without_json_is_ready(tmp_path):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    tls = {"certificate": str(KEYS / "server.pem"), "key": str(KEYS / "server.key")}
+    path = write_transports(
+        tmp_path / "config.json",
+        ("websocket", tcp(), "json"),
+        ("rawsocket", tcp(), "json"),
+        ("rawsocket", tcp(tls=tls), "cbor"),
+    )
+    with Crossbar(url=f"rss://localhost:{port}", config_path=path) as router:
+        assert router.port == port
+        assert is_answering(router.url, 5.0)
+        # A port that speaks TLS, and nothing else, is not alive for those who ask without it.
+        assert not is_answering(f"ws://localhost:{port}/", 5.0)
+        assert not is_answering(f"rs://localhost:{port}", 0.5)  # it waits for more than four octets
+        assert "timed out" in why_not_joinable(f"rs://localhost:{port}", "realm1", 0.5)
+
+
+def test_the_plugin_s_routers_are_looked_at_by_any_url(tmp_path):
+    path = write_transports(tmp_path / "config.json", ("rawsocket", {"type": "unix", "path": "sock"}, "json"))
+    other = write_transports(tmp_path / "other.json", ("websocket", {"type": "unix", "path": "sock"}, "json"))
+    routers = Routers()
+    try:
+        url = f"rs+unix://{tmp_path}/sock"
+        router = routers.get(path, url)
+        assert routers.get(path, url) is router
+        # Two at one socket cannot be: the one that is asked for is.
+        following = routers.get(other, f"ws+unix://{tmp_path}/sock")
+        assert router.pid is None
+        assert routers.get(other, following.url) is following
+        assert _is_alive(following)
+        os.killpg(following.pid, signal.SIGKILL)
+        assert wait_until(lambda: not _is_alive(following), 5)
+    finally:
+        routers.stop()
 
 
 def test_a_start_that_fails_shows_the_log(tmp_path):

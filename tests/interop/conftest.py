@@ -102,10 +102,16 @@ class Foreigner:
             return self._log.read()
 
 
+@pytest.fixture(scope="module")
+def foreign_url(wampy_routers):
+    """Where the foreigner joins."""
+    return wampy_routers.get().url
+
+
 @pytest.fixture(scope="module", params=["json", "msgpack", "cbor"])
-def foreigner_of_module(request, wampy_routers, green):
+def foreigner_of_module(request, foreign_url, green):
     pytest.importorskip("autobahn", reason="autobahn-python is not installed")
-    foreigner = Foreigner(wampy_routers.get().url, request.param, green)
+    foreigner = Foreigner(foreign_url, request.param, green)
     yield foreigner
     foreigner.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any, Final
 
 from wampy.constants import DEFAULT_REALM
 from wampy.errors import WampyError
+from wampy.urls import RouterUrl, parse_url
 
 #: The configurations that come with wampy, and the keys that they use.
 CONFIGS: Final = Path(__file__).resolve().parent.parent / "testing" / "configs"
 KEYS: Final = CONFIGS.parent / "keys"
 PACKAGED: Final = CONFIGS / "crossbar.json"
+
+#: Where somebody may listen: host and port, or the path of a Unix socket.
+Place = tuple[str, int] | str
 
 # Interfaces that mean "all of them".
 _ANY: Final = ("", "0.0.0.0", "::")
@@ -64,19 +69,51 @@ class Configuration:
     @property
     def needs_port(self) -> bool:
         """Whether there is a port of 0 that a free one must replace."""
-        return any(endpoint.get("port") == 0 for endpoint in self._endpoints())
+        return any(_port_of(transport) == 0 for transport in self._parts("transports"))
 
-    def fill_ports(self, port: int | None = None) -> None:
+    def fill_ports(self, url: str | None = None) -> bool:
         """Replace each port of 0.
 
         Args:
-            port: The first one; free ports are looked for when it is not given, and for all others.
+            url: The router's URL, where it is given. Its port, if it has one and no transport has that already, goes
+                to the first transport without one that speaks what the URL says. All others get free ones.
+
+        Returns:
+            Whether a free one was looked for.
         """
-        for endpoint in self._endpoints():
-            if endpoint.get("port") == 0:
-                endpoint["port"] = port or free_port()
-                port = None
-                self.has_filled_ports = True
+        unfilled = [transport for transport in self._parts("transports") if _port_of(transport) == 0]
+        if not unfilled:
+            return False
+        self.has_filled_ports = True
+        address = None if url is None else parse_url(url)
+        if address is not None and address.port not in (0, *map(_port_of, self._parts("transports"))):
+            # The first among equals.
+            fitting = max(unfilled, key=lambda transport: _fitness(transport, address))
+            fitting["endpoint"]["port"] = address.port
+            unfilled = [transport for transport in unfilled if transport is not fitting]
+        for transport in unfilled:
+            transport["endpoint"]["port"] = free_port()
+        return bool(unfilled)
+
+    def places(self, folder: Path) -> list[Place]:
+        """Find where it listens, as far as it says so by numbers and names.
+
+        Args:
+            folder: Crossbar's node folder.
+
+        Returns:
+            Host and port of each TCP port, and the absolute path of each Unix socket.
+        """
+        found: list[Place] = []
+        for transport in self._parts("transports"):
+            endpoint, port = _mapping(transport.get("endpoint")), _port_of(transport)
+            path = endpoint.get("path")
+            if endpoint.get("type") == "unix" and isinstance(path, str):
+                found.append(os.path.abspath(os.path.join(folder, os.path.expandvars(path))))
+            elif port:
+                interface = str(endpoint.get("interface", ""))
+                found.append(("localhost" if interface in _ANY else interface, port))
+        return found
 
     def address(self) -> tuple[str, int] | None:
         """Find host and port of the first transport that speaks WebSocket.
@@ -120,11 +157,6 @@ class Configuration:
             return host, port, "wss" if is_secure else "ws", path
         return None
 
-    def _endpoints(self) -> Iterator[dict[str, Any]]:
-        for transport in self._parts("transports"):
-            if isinstance(transport.get("endpoint"), dict):
-                yield transport["endpoint"]
-
     def _parts(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield what all workers have under a name: their realms, their transports."""
         for worker in self.content.get("workers", []):
@@ -153,6 +185,22 @@ def _websocket_path(transport: dict[str, Any]) -> str | None:
     return "" if paths[0] == "/" else paths[0]
 
 
+def _port_of(transport: dict[str, Any]) -> int | None:
+    """Return the number of a transport's TCP port; ``None`` if it does not stand there as one."""
+    port = _mapping(transport.get("endpoint")).get("port")
+    return port if isinstance(port, int) and not isinstance(port, bool) else None
+
+
+def _fitness(transport: dict[str, Any], address: RouterUrl) -> tuple[bool, bool]:
+    """Tell whether a transport speaks what a URL says: the framing, which counts more, and TLS or none."""
+    kind = transport.get("type")
+    if address.framing == "rawsocket":
+        speaks = kind == "rawsocket" or (kind == "universal" and "rawsocket" in transport)
+    else:
+        speaks = _websocket_path(transport) is not None
+    return speaks, ("tls" in _mapping(transport.get("endpoint"))) is address.secure
+
+
 def _mapping(value: Any) -> dict[str, Any]:
     """Return a JSON object as it is, and an empty one for anything else: Crossbar will refuse it."""
     return value if isinstance(value, dict) else {}
@@ -169,18 +217,24 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def is_taken(host: str, port: int) -> bool:
-    """Tell whether somebody listens at a port already.
+def is_taken(place: Place) -> bool:
+    """Tell whether somebody listens at a place already.
 
     Args:
-        host: Where.
-        port: Which.
+        place: Host and port, or the path of a Unix socket.
 
     Returns:
-        Whether a connection was accepted.
+        Whether a connection was accepted, or might have been.
     """
     try:
-        socket.create_connection((host, port), 1.0).close()
+        if isinstance(place, str):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(1.0)
+                sock.connect(place)
+        else:
+            socket.create_connection(place, 1.0).close()
+    except BlockingIOError:
+        return True  # so many wait at this Unix socket that there is no room for one more
     except OSError:
         return False
     return True

@@ -76,7 +76,8 @@ class Crossbar:
     only if the program is patched.
 
     Args:
-        url: The router's URL. Without it, it is derived from the configuration's first WebSocket transport.
+        url: The router's URL, of any scheme that `Client` knows; a session must be joinable there. Without it, it
+            is derived from the configuration's first WebSocket transport with a TCP port.
         config_path: A Crossbar configuration, JSON.
         crossbar_directory: Crossbar's node folder, to which paths in the configuration are relative. Without
             it, it is the folder of your configuration, and a temporary one for those that come with wampy.
@@ -123,8 +124,15 @@ class Crossbar:
 
     @property
     def port(self) -> int:
-        """The port in `url`."""
-        return parse_url(self.url).port
+        """The port in `url`.
+
+        Raises:
+            WampyError: It has none, as it is that of a Unix socket, or it will only be known after `start`.
+        """
+        port = parse_url(self.url).port
+        if not port:
+            raise WampyError(f"{self.url} is the URL of a Unix socket, which has no port")
+        return port
 
     @property
     def realm(self) -> str:
@@ -203,16 +211,14 @@ class Crossbar:
     def _choose_ports(self) -> bool:
         """Give the configuration the ports that it leaves open; tell whether a free one was looked for."""
         configuration = self._read()
-        leaves_open = configuration.needs_port
-        if leaves_open:
-            configuration.fill_ports(None if self._given_url is None else parse_url(self._given_url).port)
-        address = configuration.address()
-        # Whoever listens there already would let us join, and be taken for ours.
-        if address is not None and is_taken(*address):
-            raise WampyError(
-                f"Crossbar cannot start: somebody listens at port {address[1]} of {address[0]} already"
-            )
-        return leaves_open and self._given_url is None
+        looked = configuration.fill_ports(self._given_url)
+        # Whoever listens there already would let us join, and be taken for ours; a Unix socket would even be taken
+        # away from its owner.
+        for place in configuration.places(self.crossbar_directory or self.config_path.parent):
+            if is_taken(place):
+                where = place if isinstance(place, str) else f"port {place[1]} of {place[0]}"
+                raise WampyError(f"Crossbar cannot start: somebody listens at {where} already")
+        return looked
 
     def _run(self, executable: str) -> None:
         process = self._process = GuardedProcess()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
-import ssl
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from wampy.errors import WampyError
 from wampy.peers._configuration import Configuration
+from wampy.peers._probe import is_answering
 from wampy.peers.routers import Crossbar
 from wampy.urls import parse_url
 
@@ -21,7 +19,7 @@ _Key = tuple[str | None, str | None]
 
 class _Running(NamedTuple):
     router: Crossbar
-    port: int | None  # the one that no other may have; None for a free one
+    places: frozenset[int | str]  # the ports and Unix sockets that no other may have
 
 
 class Routers:
@@ -38,7 +36,7 @@ class Routers:
     def get(self, config_path: str | os.PathLike[str] | None = None, url: str | None = None) -> Crossbar:
         """Return the router for a configuration; start it when it does not run, or not any more.
 
-        Two configurations with the same port cannot run at once: the one that is asked for does.
+        Two configurations with the same port or Unix socket cannot run at once: the one that is asked for does.
 
         Args:
             config_path: A Crossbar configuration, JSON; without it, the one that comes with wampy.
@@ -61,13 +59,13 @@ class Routers:
             raise WampyError(self._failed[key])
         router = Crossbar(url=url, config_path=config_path)
         try:
-            port = _fixed_port(router.config_path, url)
-            self._free(port)
+            places = _fixed_places(router, url)
+            self._free(places)
             router.start()
         except WampyError as error:
             self._failed[key] = str(error)
             raise
-        self._running[key] = _Running(router, port)
+        self._running[key] = _Running(router, places)
         return router
 
     def stop(self) -> None:
@@ -75,42 +73,25 @@ class Routers:
         while self._running:
             self._running.popitem()[1].router.stop()
 
-    def _free(self, port: int | None) -> None:
-        """Stop the router that has a port."""
-        for key, (router, other) in list(self._running.items()):
-            if port is not None and other == port:
+    def _free(self, places: frozenset[int | str]) -> None:
+        """Stop the routers that have one of these."""
+        for key, running in list(self._running.items()):
+            if places & running.places:
                 del self._running[key]
-                router.stop()
+                running.router.stop()
 
 
 def _is_alive(router: Crossbar) -> bool:
     """Tell whether a router that we have started still answers; a test may have killed it."""
-    if router.pid is None:
-        return False
-    # By HTTP, not by joining, as a session that comes and goes is something that a test may look at. And not
-    # just by connecting: in the moment after a kill the system still accepts connections for it.
-    address = parse_url(router.url)
-    try:
-        with (
-            socket.create_connection((address.host, address.port), _PATIENCE) as plain,
-            _encrypted(plain) if address.secure else plain as sock,
-        ):
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return sock.recv(1) != b""
-    except OSError:
-        return False
+    # Not by joining, as a session that comes and goes is something that a test may look at.
+    return router.pid is not None and is_answering(router.url, _PATIENCE)
 
 
-def _encrypted(sock: socket.socket) -> socket.socket:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(sock)
-
-
-def _fixed_port(path: Path, url: str | None) -> int | None:
-    configuration = Configuration(path)
-    if configuration.needs_port and url is not None:
-        configuration.fill_ports(parse_url(url).port)
-    address = configuration.address()
-    return None if address is None else address[1] or None
+def _fixed_places(router: Crossbar, url: str | None) -> frozenset[int | str]:
+    configuration = Configuration(router.config_path)
+    folder = router.crossbar_directory or router.config_path.parent
+    # A port counts whatever its interface is: all of them include each.
+    fixed = {place if isinstance(place, str) else place[1] for place in configuration.places(folder)}
+    if url is not None and configuration.needs_port:
+        fixed.add(parse_url(url).port)
+    return frozenset(fixed - {0})

@@ -33,15 +33,11 @@ class SocketTransport(Transport):
         url: The router's address.
         backend: The verbs to wait with.
         options: See `TransportOptions`.
-
-    Attributes:
-        reads: How often bytes came in.
     """
 
     def __init__(self, url: RouterUrl, backend: Backend, options: TransportOptions) -> None:
         self.url = url
         self.options = options
-        self.reads = 0
         self._backend = backend
         self._stream = Stream(url, backend, options)
         self._writer = Writer(self._stream, backend, self._frame)
@@ -123,7 +119,7 @@ class SocketTransport(Transport):
 
     @property
     def is_pinging(self) -> bool:
-        return self._heartbeat is not None and self._ended is None
+        return self._heartbeat is not None and self._ended is None and not self.orphaned
 
     def poke(self) -> None:
         if self._watch is not None:
@@ -137,8 +133,8 @@ class SocketTransport(Transport):
         lost: Exception | None = None
         try:
             data = self._stream.receive()
-            if data:
-                self.reads += 1
+            if self._stream.has_ended:
+                self.poke()  # nothing else gives the reader the turn in which it sees the end
             payloads, answer, lost = self._unframe(data)
             if answer and lost is None:
                 lost = self._count_answers(answer)
@@ -175,6 +171,11 @@ class SocketTransport(Transport):
         return ConnectionClosed(f"the router sends pings and does not read the answers, {self._unread_answers} bytes")
 
     # Writing.
+
+    @property
+    def reads(self) -> int:
+        """How often bytes came in."""
+        return self._stream.reads
 
     @property
     def written(self) -> int:

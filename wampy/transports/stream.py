@@ -27,10 +27,17 @@ class Stream(Connection):
         url: The router's address.
         backend: The verbs to wait with.
         options: ``ssl_context``, ``cert_path``, ``ipv`` and ``proxy`` count here.
+
+    Attributes:
+        reads: How often `receive` has got bytes, of whatever kind: with TLS, also those that complete no plaintext.
+        has_ended: Whether TLS has come to its end behind the bytes that `receive` gave last. The socket need not tell
+            of that any more, as the peer may wait for our own end before it closes.
     """
 
     def __init__(self, url: RouterUrl, backend: Backend, options: TransportOptions) -> None:
         super().__init__(url, backend, options.ipv)
+        self.reads = 0
+        self.has_ended = False
         self._options = options
         self._tls: tls.TlsLayer | None = None
 
@@ -137,19 +144,23 @@ class Stream(Connection):
         Raises:
             ConnectionClosed: The stream is broken.
         """
+        if self.has_ended:
+            return b""
         try:
             data: bytes | None = self.socket.recv(READ_SIZE)
         except (BlockingIOError, InterruptedError):
             data = None
         except OSError as exc:
             raise self.gone(exc) from exc
+        if data:
+            self.reads += 1
         if self._tls is None:
             return data
         try:
             plain, ended = self._tls.decrypt(data)
         except ssl.SSLError as exc:
             raise ConnectionClosed(f"{self.url.redacted}: TLS: {exc.reason or exc}") from exc
-        # The end may come with bytes before it; the socket stays readable, so that it is seen again next time.
+        self.has_ended = ended and bool(plain)
         return plain or (b"" if ended else None)
 
     def transmit(self, data: Any, sent: list[int] | None = None) -> int:

@@ -36,6 +36,7 @@ def client_context(cert_path: str | os.PathLike[str] | None = None) -> ssl.SSLCo
         WampyError: The file cannot be read or holds no certificate.
     """
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    context.options |= ssl.OP_NO_RENEGOTIATION
     if cert_path is None:
         return context
     path = Path(cert_path)
@@ -125,6 +126,7 @@ class TlsLayer:
     """
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self._held_back = b""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
@@ -162,22 +164,33 @@ class TlsLayer:
         """
         self._feed(data)
         pieces: list[bytes] = []
-        while True:
+        ended = False
+        while not ended:
             try:
                 piece = self._object.read(262_144)
             except ssl.SSLWantReadError:
-                return b"".join(pieces), False
+                break
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                return b"".join(pieces), True
-            if not piece:
-                return b"".join(pieces), True
+                piece = b""
+            ended = not piece
             pieces.append(piece)
+        if self._held_back and not ended:
+            self.encrypt(b"")
+        return b"".join(pieces), ended
 
     def encrypt(self, data: bytes) -> None:
-        """Queue plaintext; `take` gives the ciphertext."""
-        view = memoryview(data)
+        """Queue plaintext; `take` gives the ciphertext.
+
+        In a renegotiation, which a user's context may allow, it is held back until the peer has said its part.
+        """
+        view = memoryview(self._held_back + data if self._held_back else data)
+        self._held_back = b""
         while view:
-            view = view[self._object.write(view) :]
+            try:
+                view = view[self._object.write(view) :]
+            except ssl.SSLWantReadError:
+                self._held_back = bytes(view)
+                return
 
     def end(self) -> bytes:
         """Say that no more plaintext will follow.

@@ -138,9 +138,11 @@ class Writer:
 
     def _write_while_taken(self) -> None:
         outgoing = self._outgoing
-        while outgoing.refill():
+        while True:
             sent: list[int] = []
             try:
+                if not outgoing.refill():  # TLS seals here, and may find the stream broken
+                    return
                 self._stream.transmit(outgoing.wire, sent)
             except OSError as exc:
                 self.error = exc

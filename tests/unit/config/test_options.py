@@ -9,7 +9,7 @@ import pytest
 from wampy import Client, __version__
 from wampy.auth import Ticket, WampCRA
 from wampy.config.options import Options
-from wampy.config.transport import check_seconds
+from wampy.config.transport import TransportOptions, check_seconds
 from wampy.errors import AddressError, WampyError
 from wampy.interfaces import Serializer
 from wampy.serializers import JsonSerializer
@@ -136,8 +136,10 @@ def test_authenticators_are_announced_in_order():
 
 
 def test_the_transports_part():
-    options = Options(max_message_size=5, cert_path="x", ipv=6)
-    assert options.transport_options == {"max_message_size": 5, "cert_path": "x", "ssl_context": None, "ipv": 6}
+    options = Options(max_message_size=5, cert_path="x", ipv=6, headers={"X-Team": "red"}, realm="com.example")
+    defaults = {each.name: each.default for each in dataclasses.fields(TransportOptions)}
+    given = {"max_message_size": 5, "cert_path": "x", "ipv": 6, "headers": {"X-Team": "red"}}
+    assert options.transport_options == {**defaults, **given}
 
 
 def test_seconds():

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from wampy.errors import WampyError
+from wampy.peers._configuration import Configuration, is_taken
 from wampy.peers.routers import Crossbar, find_crossbar
 
 
@@ -143,6 +144,17 @@ class TestUrl:
         assert Crossbar("ws://router.example:9/x", path).url == "ws://router.example:9/x"
 
     @pytest.mark.parametrize(
+        ("url", "port"), [("rs://localhost:9001", 9001), ("rss://[::1]:9002", 9002), ("wss://localhost/", 443)]
+    )
+    def test_the_port_of_any_scheme(self, url, port):
+        assert Crossbar(url).port == port
+
+    @pytest.mark.parametrize("scheme", ["ws+unix", "rs+unix"])
+    def test_a_unix_socket_has_no_port(self, scheme):
+        with pytest.raises(WampyError, match=r"\+unix:///run/router\.sock is the URL of a Unix socket, which"):
+            _ = Crossbar(f"{scheme}:///run/router.sock").port
+
+    @pytest.mark.parametrize(
         "transport",
         [
             {"type": "rawsocket", "endpoint": tcp(8080)},
@@ -213,6 +225,116 @@ class TestConfiguration:
         assert Crossbar(config_path=path).realm == "realm1"
 
 
+WEBSOCKET = {"type": "websocket"}
+RAWSOCKET = {"type": "rawsocket"}
+SECURE_WEBSOCKET = WEBSOCKET | {"endpoint": tcp(0, tls={})}
+SECURE_RAWSOCKET = RAWSOCKET | {"endpoint": tcp(0, tls={})}
+UNIVERSAL = {"type": "universal", "rawsocket": {}, "websocket": {"ws": {}}}
+WEB = {"type": "universal", "web": {"paths": {"ws": {"type": "websocket"}}}}
+
+
+class TestPorts:
+    """A port of 0 gets the URL's, or a free one."""
+
+    def fill(self, tmp_path, url, *transports):
+        configuration = Configuration(write_config(tmp_path, *transports))
+        looked = configuration.fill_ports(url)
+        assert not configuration.needs_port
+        (worker,) = configuration.content["workers"]
+        return looked, [transport["endpoint"].get("port") for transport in worker["transports"]]
+
+    @pytest.mark.parametrize("url", [None, "rs+unix:///run/router.sock", "ws+unix:///run/router.sock:/ws"])
+    def test_without_a_port_in_the_url_all_are_free_ones(self, tmp_path, url):
+        unix = RAWSOCKET | {"endpoint": {"type": "unix", "path": "/run/router.sock"}}
+        transports = [WEBSOCKET | {"endpoint": tcp(0)}, unix, RAWSOCKET | {"endpoint": tcp(0)}]
+        looked, (one, two, three) = self.fill(tmp_path, url, *transports)
+        assert looked
+        assert two is None
+        assert one != three
+        assert all(not is_taken(("127.0.0.1", port)) for port in (one, three))
+
+    @pytest.mark.parametrize(
+        ("url", "transports", "which"),
+        [
+            ("ws://localhost:9/", [WEBSOCKET, RAWSOCKET], 0),
+            ("rs://localhost:9", [WEBSOCKET, RAWSOCKET], 1),
+            ("rs://localhost:9", [WEBSOCKET, UNIVERSAL], 1),
+            ("rs://localhost:9", [WEB, RAWSOCKET], 1),
+            ("ws://localhost:9/", [RAWSOCKET, WEB], 1),
+            ("rss://localhost:9", [RAWSOCKET, SECURE_RAWSOCKET], 1),
+            ("rs://localhost:9", [SECURE_RAWSOCKET, RAWSOCKET], 1),
+            ("rss://localhost:9", [SECURE_WEBSOCKET, RAWSOCKET], 1),
+            ("rs://localhost:9", [WEBSOCKET, WEBSOCKET], 0),
+        ],
+    )
+    def test_the_url_s_port_goes_to_the_transport_that_speaks_what_it_says(self, tmp_path, url, transports, which):
+        looked, ports = self.fill(tmp_path, url, *({"endpoint": tcp(0)} | transport for transport in transports))
+        assert looked
+        assert ports[which] == 9
+        assert ports.count(9) == 1
+
+    def test_a_port_that_a_transport_has_already_is_given_to_no_other(self, tmp_path):
+        transports = [RAWSOCKET | {"endpoint": tcp(0)}, RAWSOCKET | {"endpoint": tcp(9)}]
+        looked, ports = self.fill(tmp_path, "rs://localhost:9", *transports)
+        assert looked
+        assert ports[0] not in (0, 9)
+        assert ports[1] == 9
+
+    def test_no_free_port_is_looked_for_without_need(self, tmp_path):
+        assert self.fill(tmp_path, "rs://localhost:9", RAWSOCKET | {"endpoint": tcp(0)}) == (False, [9])
+        assert self.fill(tmp_path, None, RAWSOCKET | {"endpoint": tcp(8)}) == (False, [8])
+
+    def test_places(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("WHERE", "deep")
+        path = write_config(
+            tmp_path,
+            WEBSOCKET | {"endpoint": tcp(8080)},
+            WEBSOCKET | {"endpoint": tcp(8081, interface="::")},
+            RAWSOCKET | {"endpoint": tcp(8443, interface="127.0.0.1", tls={})},
+            RAWSOCKET | {"endpoint": {"type": "unix", "path": "$WHERE/router.sock"}},
+            RAWSOCKET | {"endpoint": {"type": "unix", "path": "/run/router.sock"}},
+            # What says nothing of where.
+            RAWSOCKET | {"endpoint": {"type": "unix", "path": 1}},
+            RAWSOCKET | {"endpoint": tcp(0)},
+            RAWSOCKET | {"endpoint": tcp("$PORT")},
+            RAWSOCKET | {"endpoint": tcp(True)},
+            RAWSOCKET,
+        )
+        assert Configuration(path).places(tmp_path) == [
+            ("localhost", 8080),
+            ("localhost", 8081),
+            ("127.0.0.1", 8443),
+            str(tmp_path / "deep" / "router.sock"),
+            "/run/router.sock",
+        ]
+
+
+class TestIsTaken:
+    def test_a_port(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            place = server.getsockname()
+            assert is_taken(place)
+        assert not is_taken(place)
+
+    def test_a_unix_socket(self, tmp_path):
+        place = str(tmp_path / "s")
+        assert not is_taken(place)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(place)
+            assert not is_taken(place)
+            server.listen()
+            assert is_taken(place)
+        assert not is_taken(place)  # the file is still there
+
+    def test_a_unix_socket_at_which_nobody_more_may_wait(self, tmp_path):
+        place = str(tmp_path / "s")
+        with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as waiting:
+            server.bind(place)
+            server.listen(0)
+            waiting.connect(place)
+            assert is_taken(place)
+
+
 class TestStart:
     """With an executable that is no Crossbar at all."""
 
@@ -234,6 +356,24 @@ class TestStart:
             path = write_config(tmp_path, {"type": "websocket", "endpoint": tcp(port)})
             with pytest.raises(WampyError, match=f"somebody listens at port {port} of localhost already"):
                 Crossbar(config_path=path).start()
+
+    def test_a_port_that_is_taken_and_is_not_the_url_s(self, tmp_path, monkeypatch):
+        self.use(monkeypatch, tmp_path, "#!/bin/sh\nexit 0\n")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            endpoint = tcp(port, interface="127.0.0.1")
+            path = write_config(tmp_path, WEBSOCKET | {"endpoint": tcp(0)}, RAWSOCKET | {"endpoint": endpoint})
+            with pytest.raises(WampyError, match=rf"somebody listens at port {port} of 127\.0\.0\.1 already"):
+                Crossbar(config_path=path).start()
+
+    def test_a_unix_socket_that_is_taken_stays_its_owner_s(self, tmp_path, monkeypatch):
+        self.use(monkeypatch, tmp_path, "#!/bin/sh\nexit 0\n")
+        path = write_config(tmp_path, RAWSOCKET | {"endpoint": {"type": "unix", "path": "s"}})
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(tmp_path / "s"))
+            server.listen()
+            with pytest.raises(WampyError, match=f"somebody listens at {tmp_path}/s already"):
+                Crossbar(f"rs+unix://{tmp_path}/s", path).start()
 
     def test_one_that_ends_at_once_shows_its_log(self, tmp_path, monkeypatch):
         self.use(
@@ -270,6 +410,15 @@ class TestStart:
         self.use(monkeypatch, tmp_path, text)
         with pytest.raises(WampyError, match="cannot_listen"):
             Crossbar().start()
+        assert len(set(note.read_text().split("\n")) - {""}) == 3
+
+    def test_one_that_loses_a_port_is_tried_again_when_the_url_has_none(self, tmp_path, monkeypatch):
+        note = tmp_path / "ports"
+        text = f"#!/bin/sh\ngrep -o '\"port\": [0-9]*' $5 >> {note}\necho cannot_listen\nexit 1\n"
+        self.use(monkeypatch, tmp_path, text)
+        path = write_config(tmp_path, WEBSOCKET | {"endpoint": tcp(0)})
+        with pytest.raises(WampyError, match="cannot_listen"):
+            Crossbar("rs+unix:///run/router.sock", path).start()
         assert len(set(note.read_text().split("\n")) - {""}) == 3
 
     def test_a_node_folder_that_does_not_exist(self, tmp_path, monkeypatch):

@@ -55,14 +55,29 @@ def make_transport(backend, router):
 
 
 @pytest.fixture
+def unix_router(backend, wamp, tmp_path, monkeypatch):
+    """A scripted router that listens on a Unix socket."""
+    # The path of a test's own folder may be longer than a Unix socket's may be.
+    monkeypatch.chdir(tmp_path)
+    path = Path("/proc/self/cwd/router.sock")
+    router = wamp.ScriptedRouter(backend, path=path)
+    yield router
+    router.close()
+
+
+@pytest.fixture
 def connect(backend, green, router, make_transport):
-    """Connect a transport with the scripted router and start it."""
+    """Connect a transport with the scripted router, or another one, and start it."""
     opened = []
 
-    def connect(start=True, receive_buffer=None, **options):
-        transport = make_transport(**options)
+    def connect(start=True, receive_buffer=None, rawsocket=False, to=router, limit=15, **options):
+        transport = make_transport(to.rawsocket_url if rawsocket else to.url, **options)
         connecting = green.spawn(transport.connect, backend.monotonic() + 5)
-        peer = router.accept(receive_buffer=receive_buffer)
+        peer = to.accept(handshake=False, receive_buffer=receive_buffer, rawsocket=rawsocket)
+        if rawsocket:
+            peer.shake_hands(limit=limit)
+        else:
+            peer.shake_hands()
         connecting.result()
         opened.append(Opened(transport, peer))
         return opened[-1].start() if start else opened[-1]
@@ -83,12 +98,20 @@ def keys():
 
 @pytest.fixture
 def tls_echo():
-    """Start a TLS server that sends back what it reads; ``tls_echo(certificate)`` gives its port."""
+    """Start a TLS server that sends back what it reads; ``tls_echo(certificate)`` gives its port.
+
+    With `authority`, a file, it wants a certificate of the client's that this one has signed.
+    """
     stops, accepted = [], []
 
-    def start(certificate="server", greeting=b""):
+    def start(certificate="server", greeting=b"", authority=None, version=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(KEYS / f"{certificate}.pem", KEYS / f"{certificate}.key")
+        if version is not None:
+            context.maximum_version = version
+        if authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(authority)
         listener = socket.create_server(("127.0.0.1", 0))
 
         def serve():

@@ -1,158 +1,10 @@
-"""Writing: whole frames whoever sends, room, corking, and the end, over a real socket."""
+"""The reader's turn, and the end, over a real socket; what is written is in test_writer.py."""
 
 import time
 
 import pytest
 
-from wampy.errors import ConnectionClosed, WampyError
-from wampy.transports import stream
-from wampy.transports.writer import HIGH_WATER
-
-SMALL = 4096
-
-
-def text(name, size):
-    return f'"{name}:{"x" * size}"'.encode()
-
-
-def fill(opened):
-    """Send until the kernel and our own buffer have no room."""
-    count = 0
-    while opened.transport.unwritten <= HIGH_WATER:
-        opened.transport.send(text("filler", 65536))
-        count += 1
-    return count
-
-
-def test_large_messages_to_a_slow_reader_arrive_whole_and_in_order(connect, green):
-    opened = connect(receive_buffer=SMALL)
-    sizes = [500_000, 0, 1, 1_000_000, 125, 65536]
-    for number, size in enumerate(sizes):
-        opened.transport.send(text(number, size))
-    for number, size in enumerate(sizes):
-        assert opened.peer.hear() == f"{number}:{'x' * size}"
-
-
-def test_a_sender_killed_in_the_middle_tears_no_frame(connect, green, backend):
-    opened = connect(receive_buffer=SMALL)
-
-    def send(number):
-        opened.transport.wait_for_room(None)
-        opened.transport.send(text(number, 100_000))
-        green.sleep(0.05)
-
-    senders = [green.spawn(send, number) for number in range(30)]
-    green.sleep(0.01)
-    for sender in senders[::3]:
-        sender.kill()
-    green.sleep(0)
-    heard = []
-    expected = set(range(30)) - set(range(0, 30, 3))
-    while not expected <= {int(each.split(":")[0]) for each in heard}:
-        heard.append(opened.peer.hear())
-    assert all(len(each.split(":")[1]) == 100_000 for each in heard)
-    for sender in senders:
-        sender.error()
-
-
-def test_there_is_room_at_first(connect, backend):
-    opened = connect()
-    assert opened.transport.wait_for_room(backend.monotonic() + 1)
-    assert opened.transport.wait_for_room(None)
-
-
-def test_waiting_for_room_ends_when_there_is_some(connect, green):
-    opened = connect(receive_buffer=SMALL)
-    count = fill(opened)
-    waiting = [green.spawn(opened.transport.wait_for_room, None) for _ in range(3)]
-    green.sleep(0.02)
-    assert not any(each.done for each in waiting)
-    for _ in range(count):
-        opened.peer.hear()
-    assert [each.result() for each in waiting] == [True, True, True]
-
-
-def test_waiting_for_room_ends_at_the_deadline(connect, backend):
-    opened = connect(receive_buffer=SMALL)
-    fill(opened)
-    assert opened.transport.wait_for_room(backend.monotonic() + 0.03) is False
-    assert opened.transport.wait_for_room(backend.monotonic() - 1) is False
-    assert opened.lost == []
-
-
-def test_one_that_was_woken_does_not_overfill_the_buffer_with_the_others(connect, green):
-    opened = connect(receive_buffer=SMALL)
-    count = fill(opened)
-    sizes = []
-
-    def send():
-        opened.transport.wait_for_room(None)
-        opened.transport.send(text("big", HIGH_WATER))
-        sizes.append(opened.transport.unwritten)
-
-    senders = [green.spawn(send) for _ in range(5)]
-    for _ in range(count + 5):
-        opened.peer.hear()
-    for sender in senders:
-        sender.result()
-    assert max(sizes) < 3 * HIGH_WATER
-
-
-@pytest.mark.parametrize("how", ["drop", "close"])
-def test_who_waits_for_room_hears_of_the_end(connect, green, how):
-    opened = connect(receive_buffer=SMALL)
-    fill(opened)
-    waiting = green.spawn(opened.transport.wait_for_room, None)
-    green.sleep(0.01)
-    assert not waiting.done
-    if how == "drop":
-        opened.peer.drop(reset=True)
-    else:
-        opened.transport.close(0.0)
-    assert isinstance(waiting.error(2.0), ConnectionClosed)
-
-
-def test_the_reader_cannot_wait_for_room(connect, green):
-    opened, errors = connect(receive_buffer=SMALL), []
-    fill(opened)
-
-    def react(_payloads):
-        try:
-            opened.transport.wait_for_room(None)
-        except WampyError as error:
-            errors.append(str(error))
-
-    opened.react = react
-    opened.peer.say("x")
-    green.wait_until(lambda: errors)
-    assert "spawn_worker" in errors[0]
-    assert opened.lost == []
-
-
-def test_answers_of_one_turn_leave_in_one_piece(connect, green):
-    opened = connect()
-    opened.react = lambda payloads: [opened.transport.send(b'"answer"') for _ in payloads]
-    opened.peer.say(*["question"] * 10)
-    green.wait_until(lambda: opened.payloads)
-    green.sleep(0.01)
-    data = opened.peer.read()
-    assert len(data) == 10 * (2 + 4 + 8), "all ten, with header and mask"
-
-
-def test_what_a_turn_wakes_up_writes_in_the_same_piece(connect, green, backend):
-    opened, woken = connect(), backend.slot()
-
-    def waits():
-        woken.wait()
-        opened.transport.send(b'"of a worker"')
-
-    waiting = green.spawn(waits)
-    green.sleep(0)
-    opened.react = lambda payloads: (opened.transport.send(b'"answer"'), woken.set())
-    opened.peer.say("question")
-    waiting.result()
-    green.sleep(0.01)
-    assert len(opened.peer.read()) == (6 + 8) + (6 + 13)
+from wampy.errors import ConnectionClosed
 
 
 def test_the_reader_knows_itself(connect, green):
@@ -162,37 +14,6 @@ def test_the_reader_knows_itself(connect, green):
     green.wait_until(lambda: seen)
     assert seen == [True]
     assert not opened.transport.in_reader
-
-
-def test_after_a_write_error_what_the_router_said_is_still_read(connect, green):
-    opened = connect()
-    opened.peer.say("one", "two")
-    opened.peer.drop(reset=True)
-    # The socket is broken, and nobody has read yet.
-    opened.transport.send(text("lost", 100))
-    assert opened.lost == [], "the reader tells of it, later"
-    green.wait_until(lambda: opened.lost)
-    assert opened.payloads == ["one", "two"]
-    with pytest.raises(ConnectionClosed):
-        opened.transport.wait_for_room(None)
-
-
-def test_after_a_write_error_the_router_is_heard_to_the_end(connect, green, monkeypatch):
-    monkeypatch.setattr(stream, "READ_SIZE", 16)  # many turns of the reader
-    opened = connect()
-    words = [f"word {number}" for number in range(50)]
-    opened.peer.say(*words)
-    opened.peer.drop(reset=True)
-    opened.transport.send(text("lost", 100))
-    green.wait_until(lambda: opened.lost)
-    assert opened.payloads == words
-
-
-def test_after_a_write_error_the_loss_is_told_without_another_word(connect, green):
-    opened = connect(receive_buffer=SMALL)
-    fill(opened)
-    opened.peer.drop(reset=True)
-    green.wait_until(lambda: opened.lost, 2.0)
 
 
 def test_an_exception_of_the_receiver_ends_it(connect, green, caplog):
@@ -234,14 +55,6 @@ def test_closing_while_connecting_ends_that(make_transport, router, backend, gre
     assert peer.read() == b""
 
 
-def test_last_words_leave_before_the_end(connect, green):
-    opened = connect()
-    opened.transport.send(b'"goodbye"')
-    opened.transport.close(0.0)
-    green.wait_until(lambda: opened.lost)
-    assert opened.peer.hear() == "goodbye"
-
-
 def test_a_poke_looks_once_more(connect, green):
     opened = connect()
     opened.transport.poke()
@@ -250,21 +63,100 @@ def test_a_poke_looks_once_more(connect, green):
     assert opened.lost == []
 
 
-def test_waiting_for_a_router_that_does_not_read_costs_nothing(connect, green, backend):
-    opened = connect(receive_buffer=SMALL)
-    fill(opened)
-    before = time.process_time()
-    opened.transport.wait_for_room(backend.monotonic() + 0.3)
-    assert time.process_time() - before < 0.1
+def test_a_reset_with_something_left_to_read_tells_that_first(connect, green):
+    opened = connect(start=False)
+    opened.peer.say("one", "two")
+    opened.peer.drop(reset=True)
+    green.sleep(0.01)
+    opened.start()
+    green.wait_until(lambda: opened.lost)
+    assert opened.payloads == ["one", "two"]
 
 
-def test_when_all_is_written_nobody_asks_for_room_any_more(connect, green):
-    opened = connect(receive_buffer=SMALL)
-    for _ in range(fill(opened)):
-        opened.peer.hear()
-    green.wait_until(lambda: not opened.transport._writer._outgoing.wire)
-    before = time.process_time()
-    green.sleep(0.3)
-    assert time.process_time() - before < 0.1
-    opened.transport.send(b'"and it still writes"')
-    assert opened.peer.hear() == "and it still writes"
+@pytest.mark.parametrize("rawsocket", [False, True])
+def test_reads_are_counted_by_what_came_in(connect, green, rawsocket):
+    opened = connect(rawsocket=rawsocket)
+    before = opened.transport.reads
+    opened.transport.poke()
+    green.sleep(0.01)
+    assert opened.transport.reads == before, "nothing came in"
+    opened.peer.raw(b"\0")  # a part of a frame, whichever the framing
+    green.wait_until(lambda: opened.transport.reads == before + 1)
+    assert opened.payloads == []
+
+
+def test_its_turn_is_known_while_it_lasts(connect, green):
+    opened, seen = connect(), []
+    opened.react = lambda payloads: seen.append(opened.transport.is_reading)
+    opened.peer.say("x")
+    green.wait_until(lambda: seen)
+    assert seen == [True]
+    assert not opened.transport.is_reading
+
+
+# Heartbeats, whatever the framing; see test_heartbeat.py for when.
+
+
+@pytest.fixture(params=[False, True], ids=["websocket", "rawsocket"])
+def pinging(request, connect):
+    """Connect a transport that pings, over either framing."""
+    return lambda **options: connect(
+        **{"rawsocket": request.param, "rawsocket_ping": True, "heartbeat": 0.05, "heartbeat_timeout": 0.1} | options
+    )
+
+
+def test_a_dead_connection_is_lost_once_and_closed(pinging, green):
+    opened = pinging()
+    opened.peer.answers = False
+    green.wait_until(lambda: opened.lost, 5.0)
+    assert type(opened.lost[0]) is ConnectionClosed
+    assert not opened.lost[0].clean
+    assert opened.transport._heartbeat._timer is None, "a timer is left"
+    green.sleep(0.2)
+    assert len(opened.lost) == 1
+    while opened.peer.read():
+        pass  # the pings; the end of the stream comes after them
+
+
+def test_who_waits_for_room_hears_of_a_dead_connection(pinging, green):
+    opened = pinging(receive_buffer=4096)
+    while opened.transport.unwritten <= 5_000_000:  # more than the kernel takes later
+        opened.transport.send(b'"' + b"x" * 65_536 + b'"')
+    waiting = green.spawn(opened.transport.wait_for_room, None)
+    error = waiting.error(5.0)
+    assert isinstance(error, ConnectionClosed)
+    assert "heartbeat_timeout" in str(error)
+
+
+def test_a_handler_that_keeps_the_reader_is_no_dead_router(pinging, green):
+    opened, release = pinging(), green.slot()
+    opened.react = lambda payloads: release.wait(5.0)
+    opened.peer.say("x")
+    green.sleep(0.4)
+    assert opened.lost == []
+    opened.react = None
+    release.set()
+    # It is the router's turn again: it answers what it is asked, and then no more.
+    for _ in range(2):
+        opened.peer._pump(5)
+    assert opened.lost == []
+    opened.peer.answers = False
+    green.wait_until(lambda: opened.lost, 5.0)
+
+
+def test_what_lies_in_the_kernel_at_the_deadline_counts(pinging, green):
+    opened = pinging()
+    for number in range(3):
+        opened.peer._pump(5)  # the ping comes in, and its answer goes out
+        opened.peer.say(number)
+        time.sleep(0.25)  # natively: nobody else runs while the deadline passes
+        green.wait_until(lambda number=number: len(opened.payloads) == number + 1)
+    assert opened.lost == []
+
+
+def test_after_closing_no_timer_is_left(pinging, green):
+    opened = pinging(heartbeat=30.0)
+    opened.transport.close(0.0)
+    green.wait_until(lambda: opened.lost)
+    assert opened.transport._heartbeat._timer is None
+    assert not opened.transport.is_pinging

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,9 @@ from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyError, WampyTimeOutError
 from wampy.transports.stream import Stream
 from wampy.urls import parse_url
+
+# A client's certificate, signed by itself, and its key.
+CLIENT = Path(__file__).with_name("client.pem")
 
 
 @pytest.fixture
@@ -63,12 +67,6 @@ def test_a_large_write_waits_for_a_slow_reader(make, router, backend, green):
     assert heard == data
 
 
-def test_nobody_there(make, backend):
-    port = free_port()
-    with pytest.raises(ConnectionError, match=rf"ws://127\.0\.0\.1:{port}/.*refused.*router running"):
-        make(f"ws://127.0.0.1:{port}/").connect(soon(backend))
-
-
 def test_an_unknown_host(make, backend):
     with pytest.raises(ConnectionError, match=r"no-such-host\.invalid"):
         make("ws://no-such-host.invalid/").connect(soon(backend))
@@ -79,16 +77,61 @@ def test_a_host_that_cannot_be_a_name(make, backend):
         make("ws://two..dots/").connect(soon(backend))
 
 
-def test_a_connection_that_does_not_come_about_in_time(make, backend):
-    # A full backlog: the kernel drops what comes then.
-    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for sock in (first, second):
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-        with pytest.raises(WampyTimeOutError, match="connection to ws://"):
-            make(f"ws://127.0.0.1:{listener.getsockname()[1]}/").connect(soon(backend, 0.1))
+def test_a_connection_may_be_made_again(make, router, backend):
+    stream = make(router.url)
+    for word in (b"one", b"two"):
+        stream.connect(soon(backend))
+        peer = router.accept(handshake=False)
+        stream.write(word, soon(backend))
+        assert peer.read() == word
+        stream.close()
+
+
+def test_a_question_and_its_answer(make, router, backend, green):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    peer = router.accept(handshake=False)
+    asking = green.spawn(stream.ask, b"how much?", "answer from", soon(backend))
+    assert peer.read() == b"how much?"
+    peer.raw(b"42")
+    assert asking.result() == b"42"
+    peer.raw(b"and more")
+    assert stream.ask(b"", "answer from", soon(backend)) == b"and more"
+
+
+def refuse_unasked(make, router, backend, green, said=b""):
+    """Connect to a router that says this and is gone before it is asked."""
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    peer = router.accept(handshake=False)
+    peer.raw(said)
+    peer.drop(reset=True)
+    green.sleep(0.02)
+    return stream
+
+
+def test_an_answer_that_comes_before_a_write_that_fails_counts(make, router, backend, green):
+    stream = refuse_unasked(make, router, backend, green, b"we are closed")
+    assert stream.ask(b"how much?", "answer from", soon(backend)) == b"we are closed"
+    stream = refuse_unasked(make, router, backend, green, b"we are closed")
+    with pytest.raises(ConnectionError, match="broke the connection off"):
+        stream.write(b"how much?", soon(backend))
+
+
+def test_a_write_that_fails_without_an_answer_is_told(make, router, backend, green):
+    stream = refuse_unasked(make, router, backend, green)
+    with pytest.raises(ConnectionError, match=r"broke the connection off: (Connection reset|Broken pipe)"):
+        stream.ask(b"how much?", "answer from", soon(backend))
+
+
+def test_giving_up_while_the_question_is_written(make, router, backend, green):
+    stream = make(router.url)
+    stream.connect(soon(backend))
+    router.accept(handshake=False, receive_buffer=4096)
+    asking = green.spawn(stream.ask, bytes(50_000_000), "answer from", None)
+    green.sleep(0.02)
+    stream.give_up()
+    assert isinstance(asking.error(2.0), ConnectionClosed)
 
 
 def test_silence_ends_at_the_deadline(make, router, backend):
@@ -120,17 +163,6 @@ def test_giving_up_wakes_who_waits(make, router, backend, green, what):
     assert not waiting.done
     stream.give_up()
     assert isinstance(waiting.error(2.0), ConnectionClosed)
-
-
-def test_the_next_address_is_tried(make, router, backend):
-    class TwoAddresses(type(backend)):
-        def resolve(self, host, port, family, deadline):
-            (good,) = super().resolve("127.0.0.1", port, family, deadline)
-            bad = (*good[:4], ("127.0.0.1", free_port()))
-            return [bad, good]
-
-    make(router.url, backend=TwoAddresses()).connect(soon(backend))
-    router.accept(handshake=False)
 
 
 def test_ipv_chooses_the_version(make, router, backend):
@@ -243,7 +275,37 @@ def test_a_connection_that_ends_in_the_tls_handshake(make, router, backend, gree
     peer = router.accept(handshake=False)
     peer.read()
     peer.drop(reset)
-    assert isinstance(connecting.error(2.0), ConnectionError)
+    error = connecting.error(2.0)
+    assert type(error) is HandshakeError
+    assert "it closed the connection. Is it a TLS port?" in str(error)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_a_router_that_wants_a_certificate_of_the_clients(make, backend, tls_echo, keys, version):
+    port = tls_echo(authority=CLIENT, version=version)
+    stream = make(f"wss://localhost:{port}/", cert_path=keys / "ca.pem")
+    with pytest.raises(HandshakeError, match="may want a client certificate"):
+        stream.connect(soon(backend))
+        # In TLS 1.3 the client's side of the handshake is complete before the server finds that one is missing.
+        stream.ask(b"how much?", "answer from", soon(backend))
+
+
+def test_a_certificate_of_the_clients(make, backend, tls_echo, keys):
+    context = ssl.create_default_context(cafile=keys / "ca.pem")
+    context.load_cert_chain(CLIENT)
+    stream = make(f"wss://localhost:{tls_echo(authority=CLIENT)}/", ssl_context=context)
+    stream.connect(soon(backend))
+    assert stream.ask(b"how much?", "answer from", soon(backend)) == b"how much?"
+
+
+def test_an_end_that_is_told_lets_the_other_side_finish(make, backend, green, tls_echo, keys):
+    stream = make(f"rss://localhost:{tls_echo()}", cert_path=keys / "ca.pem")
+    stream.connect(soon(backend))
+    stream.write(b"last words", soon(backend))
+    stream.end()
+    heard = []
+    green.wait_until(lambda: heard.append(stream.receive()) or heard[-1] == b"")
+    assert b"".join(filter(None, heard)) == b"last words"
 
 
 def test_tls_silence_ends_at_the_deadline(make, router, backend):

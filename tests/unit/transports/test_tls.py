@@ -7,19 +7,28 @@ from pathlib import Path
 import pytest
 
 from wampy.errors import WampyError
-from wampy.transports.tls import TlsLayer, client_context
+from wampy.transports.tls import TlsLayer, client_context, cut_off, refusal
 
-KEYS = Path(__file__).resolve().parents[3] / "wampy" / "testing" / "keys"
+# expired.pem, not_yet_valid.pem and client.pem are for localhost, signed by themselves, and have their keys in them.
+HERE = Path(__file__).resolve().parent
+KEYS = HERE.parents[2] / "wampy" / "testing" / "keys"
 
 
 class Server:
     """The other side, of the standard library."""
 
-    def __init__(self, certificate="server", version=None):
+    def __init__(self, certificate="server", version=None, wants_a_certificate=False):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(KEYS / f"{certificate}.pem", KEYS / f"{certificate}.key")
+        pem = HERE / f"{certificate}.pem"
+        if pem.exists():
+            context.load_cert_chain(pem)
+        else:
+            context.load_cert_chain(KEYS / f"{certificate}.pem", KEYS / f"{certificate}.key")
         if version is not None:
             context.maximum_version = version
+        if wants_a_certificate:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(HERE / "client.pem")
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
 
@@ -151,3 +160,186 @@ def test_a_file_that_holds_no_certificate_is_named(tmp_path, content):
         path.write_text(content)
     with pytest.raises(WampyError, match=r"ca\.pem.*PEM"):
         client_context(str(path))
+
+
+# Whom to trust.
+
+
+def is_trusted(context, certificate="server"):
+    try:
+        shake_hands(TlsLayer(context, "localhost"), Server(certificate))
+    except ssl.SSLCertVerificationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_of_authorities(kind):
+    assert is_trusted(client_context(kind(KEYS / "ca.pem")))
+    assert not is_trusted(client_context(kind(KEYS / "elsewhere.pem")))
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "ca.crt", "ca.cer"])
+def test_a_folder_of_authorities(tmp_path, name):
+    (tmp_path / name).write_bytes((KEYS / "ca.pem").read_bytes())
+    (tmp_path / "another.pem").write_bytes((KEYS / "elsewhere.pem").read_bytes())
+    (tmp_path / "README").write_text("no certificate")
+    (tmp_path / "more").mkdir()
+    assert is_trusted(client_context(tmp_path))
+    (tmp_path / name).unlink()
+    assert not is_trusted(client_context(tmp_path))
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    (tmp_path / "ca.txt").write_bytes((KEYS / "ca.pem").read_bytes())
+    with pytest.raises(WampyError, match=r"is a folder without \*\.pem, \*\.crt, \*\.cer"):
+        client_context(tmp_path)
+
+
+def test_a_file_in_the_folder_that_holds_no_certificate_is_named(tmp_path):
+    (tmp_path / "good.pem").write_bytes((KEYS / "ca.pem").read_bytes())
+    (tmp_path / "rotten.crt").write_text("no certificate")
+    with pytest.raises(WampyError, match=r"rotten\.crt' cannot be used as a PEM file"):
+        client_context(tmp_path)
+
+
+def test_they_are_trusted_beside_the_systems(monkeypatch):
+    # What OpenSSL takes the system's authorities from.
+    monkeypatch.setenv("SSL_CERT_FILE", str(KEYS / "ca.pem"))
+    assert is_trusted(client_context())
+    assert is_trusted(client_context(KEYS / "elsewhere.pem"))
+
+
+# What a refusal says.
+
+WHERE = "wss://router.example.com/ws"
+
+
+def failure(layer, server):
+    """Shake hands in vain, also when it is the server that finds fault; give what OpenSSL raised here."""
+    data, done = None, False
+    with pytest.raises(ssl.SSLError) as caught:
+        for _ in range(6):
+            if done:
+                layer.decrypt(data)
+            else:
+                done = layer.handshake(data)
+            try:
+                data = server.take(layer.take())
+            except ssl.SSLError:
+                data = server.outgoing.read()  # its alert
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("certificate", "cert_path", "reason", "remedy"),
+    [
+        ("server", None, "unable to get local issuer certificate", "give cert_path=<the authority's PEM file>"),
+        ("expired", None, "self-signed certificate", "give cert_path="),
+        ("expired", HERE / "expired.pem", "certificate has expired", "The router needs a new one"),
+        ("not_yet_valid", HERE / "not_yet_valid.pem", "certificate is not yet valid", "clock may be wrong"),
+        ("elsewhere", KEYS / "ca.pem", "Hostname mismatch", "Use the host name that the certificate is for"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate(certificate, cert_path, reason, remedy):
+    error = failure(TlsLayer(client_context(cert_path), "localhost"), Server(certificate))
+    text = refusal(error, WHERE)
+    assert text.startswith(f"the certificate of {WHERE} is not accepted: {reason}")
+    assert remedy in text
+    assert "verify" not in text.lower(), "nobody is led to turn it off"
+
+
+def test_an_address_that_is_not_in_the_certificate():
+    error = failure(TlsLayer(client_context(KEYS / "ca.pem"), "127.0.0.2"), Server())
+    assert "IP address mismatch" in refusal(error, WHERE)
+    assert "Use the host name that the certificate is for" in refusal(error, WHERE)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x7f\xf1\0\0\0\0\0\0"]
+)
+def test_something_that_is_not_tls(answer):
+    layer = TlsLayer(client_context(), "localhost")
+    layer.handshake()
+    with pytest.raises(ssl.SSLError) as caught:
+        layer.handshake(answer)
+    assert refusal(caught.value, WHERE) == (
+        f"no TLS with {WHERE}: it answers, but not in TLS. Is it a TLS port? ws:// is without TLS"
+    )
+    assert refusal(caught.value, "rss://h:1").endswith("rs:// is without TLS")
+
+
+def test_an_end_in_the_handshake():
+    layer = TlsLayer(client_context(), "localhost")
+    layer.handshake()
+    with pytest.raises(ssl.SSLError) as caught:
+        layer.handshake(b"")
+    assert refusal(caught.value, WHERE) == cut_off(WHERE)
+    assert "closed the connection. Is it a TLS port? ws:// is without TLS" in cut_off(WHERE)
+
+
+def test_no_version_in_common():
+    context = client_context(KEYS / "ca.pem")
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    error = failure(TlsLayer(context, "localhost"), Server(version=ssl.TLSVersion.TLSv1_2))
+    assert "no version of TLS that the client's context allows" in refusal(error, WHERE)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_a_router_that_wants_a_certificate_of_the_clients(version):
+    # In TLS 1.3 the client's side of the handshake is complete before the server finds that one is missing.
+    layer = TlsLayer(client_context(KEYS / "ca.pem"), "localhost")
+    error = failure(layer, Server(version=version, wants_a_certificate=True))
+    text = refusal(error, WHERE)
+    assert text.startswith(f"{WHERE} refused TLS: ")
+    assert "may want a client certificate" in text
+    assert "load_cert_chain" in text
+
+
+def test_a_certificate_of_the_clients_is_given_by_a_context():
+    context = client_context(KEYS / "ca.pem")
+    context.load_cert_chain(HERE / "client.pem")
+    shake_hands(TlsLayer(context, "localhost"), Server(wants_a_certificate=True))
+
+
+@pytest.mark.parametrize(
+    ("chain", "alert"),
+    [
+        ((HERE / "expired.pem",), "alert"),
+        ((KEYS / "server.pem", KEYS / "server.key"), "alert"),
+    ],
+    ids=["one that nobody has signed", "a server's"],
+)
+def test_a_certificate_of_the_clients_that_is_not_accepted(chain, alert):
+    context = client_context(KEYS / "ca.pem")
+    context.load_cert_chain(*chain)
+    text = refusal(failure(TlsLayer(context, "localhost"), Server(wants_a_certificate=True)), WHERE)
+    assert alert in text
+    assert "may want a client certificate, or another one" in text
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV1_ALERT_ACCESS_DENIED",
+    ],
+)
+def test_every_alert_about_a_certificate_is_about_the_clients(alert):
+    error = ssl.SSLError(1, f"[SSL: {alert}]")
+    error.reason = alert
+    assert "client certificate" in refusal(error, WHERE)
+
+
+def test_what_openssl_may_say_that_nobody_knows():
+    error = ssl.SSLError(1, "something new")
+    error.reason = None
+    text = refusal(error, WHERE)
+    assert text.startswith(f"no TLS with {WHERE}: ")
+    assert "something new" in text, text

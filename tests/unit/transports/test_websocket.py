@@ -4,8 +4,11 @@ import logging
 import os
 import ssl
 import threading
+import time
+import tracemalloc
 
 import pytest
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode, Opcode
 from websockets.sync.server import serve
 
@@ -45,6 +48,39 @@ def test_path_query_and_credentials_of_the_url(router, make_transport, green):
     assert request.headers["Authorization"] == "Basic am9lOnNlY3JldA=="
     transport.close(0)
     transport._stream.close()
+
+
+def test_headers_of_the_users_own_go_with_the_request(connect):
+    opened = connect(headers={"X-Team": "red, blue", "X-Empty": "", "Origin": "https://example.com"})
+    headers = opened.peer.request.headers
+    assert (headers["X-Team"], headers["X-Empty"], headers["Origin"]) == ("red, blue", "", "https://example.com")
+    assert headers["Host"] == f"127.0.0.1:{opened.transport.url.port}"
+
+
+@pytest.mark.parametrize("name", ["Host", "host"])
+def test_a_host_of_the_users_own_replaces_ours(connect, name):
+    request = connect(headers={name: "router.example.com"}).peer.request
+    assert request.headers.get_all("Host") == ["router.example.com"]
+
+
+def test_an_authorization_of_the_users_own_replaces_that_of_the_url(router, make_transport, green):
+    url = router.url.replace("ws://", "ws://joe:secret@")
+    transport = make_transport(url, headers={"authorization": "Bearer abc=="})
+    connecting = green.spawn(transport.connect, None)
+    request = router.accept().request
+    connecting.result()
+    assert request.headers.get_all("Authorization") == ["Bearer abc=="]
+    transport._stream.close()
+
+
+def test_over_a_unix_socket(connect, unix_router, green):
+    opened = connect(to=unix_router)
+    assert opened.peer.request.path == "/ws"
+    assert opened.peer.request.headers["Host"] == "localhost"
+    opened.transport.send(b'"there"')
+    assert opened.peer.hear() == "there"
+    opened.peer.say("back")
+    green.wait_until(lambda: opened.payloads == ["back"])
 
 
 class Refused:
@@ -137,6 +173,20 @@ def test_a_port_that_closes_at_once(refused):
     assert "closed the connection" in str(error)
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switch"], ids=["nothing", "a part"])
+def test_a_reset_in_the_handshake(backend, green, router, make_transport, answer):
+    connecting = green.spawn(make_transport().connect, backend.monotonic() + 5)
+    peer = router.accept(handshake=False)
+    while b"\r\n\r\n" not in peer.read():
+        pass
+    peer.raw(answer)
+    peer.drop(reset=True)
+    error = connecting.error()
+    assert type(error) is HandshakeError
+    assert "no WebSocket at ws://127.0.0.1" in str(error)
+    assert ("rs://" in str(error)) is (answer == b"")
+
+
 def test_a_port_that_stays_silent(refused):
     error = refused("", seconds=0.1)
     assert isinstance(error, WampyTimeOutError)
@@ -151,8 +201,6 @@ def test_a_welcome_that_never_ends(refused):
 def test_headers_without_end(refused):
     error = refused("HTTP/1.1 404 Not Found\r\n" + "X: y\r\n" * 5000, seconds=5)
     assert isinstance(error, HandshakeError)
-
-
 
 
 @pytest.mark.parametrize(
@@ -297,6 +345,17 @@ def test_the_router_closes(connect, green, code, clean):
     assert opened.peer.until_closed() == code, "the close frame is answered"
     with pytest.raises(ConnectionClosed):
         opened.transport.send(b"[]")
+
+
+def test_a_close_for_what_was_too_big_says_what_to_do(connect, green):
+    opened = connect()
+    opened.peer.close_websocket(CloseCode.MESSAGE_TOO_BIG, "over 100 bytes")
+    green.wait_until(lambda: opened.lost)
+    assert str(opened.lost[0]).endswith(
+        "closed the WebSocket with 1009: a message that was sent is larger than it takes; raise its limit or send less "
+        "at once (over 100 bytes)"
+    )
+    assert not opened.lost[0].clean
 
 
 def test_words_and_close_in_one_read(connect, green):
@@ -478,6 +537,230 @@ def test_nothing_of_a_payload_is_logged(connect, green, caplog):
         opened.peer.hear()
         green.wait_until(lambda: opened.payloads)
     assert "secret" not in caplog.text
+
+
+# Compression.
+
+
+class Deflating:
+    """A server's side that takes permessage-deflate when it is offered, and looks at the bytes on the wire."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.protocol = peer.protocol
+        self.protocol.available_extensions = [
+            ServerPerMessageDeflateFactory(client_max_window_bits=12, server_max_window_bits=12)
+        ]
+        self.came = 0
+        read = peer.read
+
+        def counted(*args):
+            data = read(*args)
+            self.came += len(data)
+            return data
+
+        peer.read = counted
+
+
+@pytest.fixture
+def deflating(green, backend, router, make_transport, connect, monkeypatch):
+    """Connect a transport with a server that deflates."""
+    sides = []
+    accept = router.accept
+
+    def accept_deflating(handshake=True, **options):
+        peer = accept(handshake=False, **options)
+        sides.append(Deflating(peer))
+        if handshake:
+            peer.shake_hands()
+        return peer
+
+    monkeypatch.setattr(router, "accept", accept_deflating)
+
+    def start(**options):
+        opened = connect(**options)
+        return opened, sides[-1]
+
+    return start
+
+
+def test_compression_is_off_by_default(deflating, green):
+    opened, side = deflating()
+    assert "Sec-WebSocket-Extensions" not in opened.peer.request.headers
+    side.came = 0
+    opened.transport.send(b'"' + b"x" * 50_000 + b'"')
+    assert len(opened.peer.hear()) == 50_000
+    assert side.came > 50_000
+
+
+def test_messages_travel_compressed_both_ways_when_that_is_asked_for(deflating, green):
+    opened, side = deflating(compression="deflate")
+    assert "permessage-deflate" in opened.peer.request.headers["Sec-WebSocket-Extensions"]
+    side.came = 0
+    for word in "xy":
+        opened.transport.send(f'"{word * 50_000}"'.encode())
+        assert opened.peer.hear() == word * 50_000
+    assert side.came < 2000
+    wire = opened.peer.frame("z" * 50_000, "short")
+    assert len(wire) < 2000
+    opened.peer.raw(wire)
+    green.wait_until(lambda: len(opened.payloads) == 2)
+    assert opened.payloads == ["z" * 50_000, "short"]
+
+
+def test_a_router_that_cannot_compress_is_spoken_to_plainly(connect, green):
+    opened = connect(compression="deflate")
+    opened.transport.send(b'"' + b"x" * 500 + b'"')
+    assert opened.peer.hear() == "x" * 500
+    opened.peer.say("plain")
+    green.wait_until(lambda: opened.payloads == ["plain"])
+
+
+def test_a_compressed_frame_that_nobody_asked_for_is_against_the_rules(connect, green):
+    opened = connect()
+    opened.peer.raw(b"\xc1\x03abc")
+    text, code = fails(opened, green)
+    assert "broke the rules of WebSocket" in text
+    assert code == CloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("fragments", [1, 4])
+def test_a_bomb_is_stopped_by_what_it_would_inflate_to(deflating, green, fragments):
+    opened, side = deflating(compression="deflate", max_message_size=1_000_000)
+    piece = b"\0" * (50_000_000 // fragments)
+    side.protocol.send_text(piece, fin=fragments == 1)
+    for n in range(1, fragments):
+        side.protocol.send_continuation(piece, fin=n == fragments - 1)
+    bomb = b"".join(side.protocol.data_to_send())
+    assert len(bomb) < 120_000
+    tracemalloc.start()
+    try:
+        opened.peer.raw(bomb)
+        text, code = fails(opened, green)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000, "it was inflated beyond the limit"
+    finally:
+        tracemalloc.stop()
+    assert "max_message_size (1000000 bytes)" in text
+    assert code == CloseCode.MESSAGE_TOO_BIG
+    assert opened.payloads == []
+
+
+def test_the_largest_message_is_counted_inflated(deflating, green):
+    opened, _ = deflating(compression="deflate", max_message_size=100_000)
+    opened.peer.say("x" * 100_000)
+    green.wait_until(lambda: opened.payloads)
+    opened.peer.say("x" * 100_001)
+    assert "max_message_size" in fails(opened, green)[0]
+    assert [len(payload) for payload in opened.payloads] == [100_000]
+
+
+# Heartbeats.
+
+
+def pings_of(peer):
+    return [bytes(frame.data) for frame in peer.frames if frame.opcode is Opcode.PING]
+
+
+def test_pings_go_out_and_their_pongs_keep_it_alive(connect, green):
+    opened = connect(heartbeat=0.03, heartbeat_timeout=2.0)
+    assert opened.transport.is_pinging
+    while len(pings_of(opened.peer)) < 4:
+        opened.peer._pump(5)
+    assert set(pings_of(opened.peer)) == {b"wampy"}
+    assert opened.lost == []
+    assert opened.payloads == []
+
+
+def test_without_a_heartbeat_there_are_no_pings(connect, green):
+    opened = connect(heartbeat=None, heartbeat_timeout=0.02)
+    assert not opened.transport.is_pinging
+    assert opened.peer.hears_nothing(0.15)
+    assert opened.peer.frames == []
+    assert opened.lost == []
+
+
+def test_the_default_is_on_and_seldom(connect):
+    opened = connect()
+    assert opened.transport.is_pinging
+    assert opened.peer.hears_nothing()
+    assert opened.peer.frames == []
+
+
+def test_a_ping_that_nobody_answers_ends_it(connect, green):
+    opened = connect(heartbeat=0.05, heartbeat_timeout=0.1)
+    opened.peer.answers = False
+    green.wait_until(lambda: opened.lost, 3.0)
+    (error,) = opened.lost
+    assert type(error) is ConnectionClosed
+    assert not error.clean
+    assert "no sign of life within 0.1 seconds of a ping (heartbeat_timeout)" in str(error)
+    assert not opened.transport.is_pinging
+    with pytest.raises(ConnectionClosed, match="sign of life"):
+        opened.transport.send(b"[]")
+
+
+def test_messages_count_as_signs_of_life_too(connect, green):
+    opened = connect(heartbeat=0.03, heartbeat_timeout=0.2)
+    opened.peer.answers = False
+    for number in range(20):
+        opened.peer.say(number)
+        green.sleep(0.02)
+    assert opened.lost == []
+    while len(pings_of(opened.peer)) < 3:
+        opened.peer._pump(5)
+    green.wait_until(lambda: opened.lost, 3.0)
+
+
+def test_a_part_of_a_message_counts_as_well(connect, green):
+    opened = connect(heartbeat=0.03, heartbeat_timeout=0.2)
+    opened.peer.answers = False
+    data = opened.peer.frame("x" * 100)
+    for n in range(20):
+        opened.peer.raw(data[n : n + 1])
+        green.sleep(0.02)
+    assert opened.lost == []
+    assert opened.payloads == []
+
+
+def test_an_answer_that_lies_in_the_kernel_at_the_deadline_counts(connect, green):
+    opened = connect(heartbeat=0.05, heartbeat_timeout=0.1)
+    for _ in range(3):
+        opened.peer._pump(5)  # the ping, and its pong goes out
+        opened.peer.frames.clear()
+        time.sleep(0.3)  # natively: nobody else runs, and the deadline passes with the pong unread
+        green.sleep(0.01)
+        assert opened.lost == []
+
+
+def test_no_ping_behind_the_close_frame(connect, green):
+    opened = connect(heartbeat=0.03, heartbeat_timeout=5.0)
+    opened.peer.answers = False
+    opened.transport.close(0.2)
+    green.wait_until(lambda: opened.lost)
+    assert opened.peer.until_closed() == 1000
+    assert pings_of(opened.peer) == []
+
+
+def test_a_slow_router_with_a_large_message_before_the_ping_is_not_dead(connect, green):
+    opened = connect(receive_buffer=4096, heartbeat=0.05, heartbeat_timeout=0.25)
+    opened.transport.send(b'"' + b"x" * 8_000_000 + b'"')
+    until = green.backend.monotonic() + 0.8
+    while green.backend.monotonic() < until:
+        opened.peer._pump(5)  # 64 KiB at once at most
+        green.sleep(0.02)
+    assert opened.lost == []
+    assert opened.peer.heard == [], "it took so long that this test shows something"
+    while not opened.peer.heard:
+        opened.peer._pump(5)
+    while not pings_of(opened.peer):
+        opened.peer._pump(5)
+
+
+def test_a_router_that_takes_nothing_any_more_is_dead(connect, green):
+    opened = connect(receive_buffer=4096, heartbeat=0.05, heartbeat_timeout=0.1)
+    opened.transport.send(b'"' + b"x" * 20_000_000 + b'"')
+    green.wait_until(lambda: opened.lost, 5.0)
+    assert "heartbeat_timeout" in str(opened.lost[0])
 
 
 # Over TLS, with a server of somebody else's.

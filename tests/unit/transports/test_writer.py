@@ -1,0 +1,214 @@
+"""Writing: whole frames whoever sends, room, corking, and the end, over a real socket."""
+
+import time
+
+import pytest
+
+from wampy.errors import ConnectionClosed, WampyError
+from wampy.transports import stream
+from wampy.transports.writer import HIGH_WATER
+
+SMALL = 4096
+
+
+def text(name, size):
+    return f'"{name}:{"x" * size}"'.encode()
+
+
+def fill(opened):
+    """Send until the kernel and our own buffer have no room."""
+    count = 0
+    while opened.transport.unwritten <= HIGH_WATER:
+        opened.transport.send(text("filler", 65536))
+        count += 1
+    return count
+
+
+def test_large_messages_to_a_slow_reader_arrive_whole_and_in_order(connect, green):
+    opened = connect(receive_buffer=SMALL)
+    sizes = [500_000, 0, 1, 1_000_000, 125, 65536]
+    for number, size in enumerate(sizes):
+        opened.transport.send(text(number, size))
+    for number, size in enumerate(sizes):
+        assert opened.peer.hear() == f"{number}:{'x' * size}"
+
+
+def test_a_sender_killed_in_the_middle_tears_no_frame(connect, green, backend):
+    opened = connect(receive_buffer=SMALL)
+
+    def send(number):
+        opened.transport.wait_for_room(None)
+        opened.transport.send(text(number, 100_000))
+        green.sleep(0.05)
+
+    senders = [green.spawn(send, number) for number in range(30)]
+    green.sleep(0.01)
+    for sender in senders[::3]:
+        sender.kill()
+    green.sleep(0)
+    heard = []
+    expected = set(range(30)) - set(range(0, 30, 3))
+    while not expected <= {int(each.split(":")[0]) for each in heard}:
+        heard.append(opened.peer.hear())
+    assert all(len(each.split(":")[1]) == 100_000 for each in heard)
+    for sender in senders:
+        sender.error()
+
+
+def test_there_is_room_at_first(connect, backend):
+    opened = connect()
+    assert opened.transport.wait_for_room(backend.monotonic() + 1)
+    assert opened.transport.wait_for_room(None)
+
+
+def test_waiting_for_room_ends_when_there_is_some(connect, green):
+    opened = connect(receive_buffer=SMALL)
+    count = fill(opened)
+    waiting = [green.spawn(opened.transport.wait_for_room, None) for _ in range(3)]
+    green.sleep(0.02)
+    assert not any(each.done for each in waiting)
+    for _ in range(count):
+        opened.peer.hear()
+    assert [each.result() for each in waiting] == [True, True, True]
+
+
+def test_waiting_for_room_ends_at_the_deadline(connect, backend):
+    opened = connect(receive_buffer=SMALL)
+    fill(opened)
+    assert opened.transport.wait_for_room(backend.monotonic() + 0.03) is False
+    assert opened.transport.wait_for_room(backend.monotonic() - 1) is False
+    assert opened.lost == []
+
+
+def test_one_that_was_woken_does_not_overfill_the_buffer_with_the_others(connect, green):
+    opened = connect(receive_buffer=SMALL)
+    count = fill(opened)
+    sizes = []
+
+    def send():
+        opened.transport.wait_for_room(None)
+        opened.transport.send(text("big", HIGH_WATER))
+        sizes.append(opened.transport.unwritten)
+
+    senders = [green.spawn(send) for _ in range(5)]
+    for _ in range(count + 5):
+        opened.peer.hear()
+    for sender in senders:
+        sender.result()
+    assert max(sizes) < 3 * HIGH_WATER
+
+
+@pytest.mark.parametrize("how", ["drop", "close"])
+def test_who_waits_for_room_hears_of_the_end(connect, green, how):
+    opened = connect(receive_buffer=SMALL)
+    fill(opened)
+    waiting = green.spawn(opened.transport.wait_for_room, None)
+    green.sleep(0.01)
+    assert not waiting.done
+    if how == "drop":
+        opened.peer.drop(reset=True)
+    else:
+        opened.transport.close(0.0)
+    assert isinstance(waiting.error(2.0), ConnectionClosed)
+
+
+def test_the_reader_cannot_wait_for_room(connect, green):
+    opened, errors = connect(receive_buffer=SMALL), []
+    fill(opened)
+
+    def react(_payloads):
+        try:
+            opened.transport.wait_for_room(None)
+        except WampyError as error:
+            errors.append(str(error))
+
+    opened.react = react
+    opened.peer.say("x")
+    green.wait_until(lambda: errors)
+    assert "spawn_worker" in errors[0]
+    assert opened.lost == []
+
+
+def test_answers_of_one_turn_leave_in_one_piece(connect, green):
+    opened = connect()
+    opened.react = lambda payloads: [opened.transport.send(b'"answer"') for _ in payloads]
+    opened.peer.say(*["question"] * 10)
+    green.wait_until(lambda: opened.payloads)
+    green.sleep(0.01)
+    data = opened.peer.read()
+    assert len(data) == 10 * (2 + 4 + 8), "all ten, with header and mask"
+
+
+def test_what_a_turn_wakes_up_writes_in_the_same_piece(connect, green, backend):
+    opened, woken = connect(), backend.slot()
+
+    def waits():
+        woken.wait()
+        opened.transport.send(b'"of a worker"')
+
+    waiting = green.spawn(waits)
+    green.sleep(0)
+    opened.react = lambda payloads: (opened.transport.send(b'"answer"'), woken.set())
+    opened.peer.say("question")
+    waiting.result()
+    green.sleep(0.01)
+    assert len(opened.peer.read()) == (6 + 8) + (6 + 13)
+
+
+def test_after_a_write_error_what_the_router_said_is_still_read(connect, green):
+    opened = connect()
+    opened.peer.say("one", "two")
+    opened.peer.drop(reset=True)
+    # The socket is broken, and nobody has read yet.
+    opened.transport.send(text("lost", 100))
+    assert opened.lost == [], "the reader tells of it, later"
+    green.wait_until(lambda: opened.lost)
+    assert opened.payloads == ["one", "two"]
+    with pytest.raises(ConnectionClosed):
+        opened.transport.wait_for_room(None)
+
+
+def test_after_a_write_error_the_router_is_heard_to_the_end(connect, green, monkeypatch):
+    monkeypatch.setattr(stream, "READ_SIZE", 16)  # many turns of the reader
+    opened = connect()
+    words = [f"word {number}" for number in range(50)]
+    opened.peer.say(*words)
+    opened.peer.drop(reset=True)
+    opened.transport.send(text("lost", 100))
+    green.wait_until(lambda: opened.lost)
+    assert opened.payloads == words
+
+
+def test_after_a_write_error_the_loss_is_told_without_another_word(connect, green):
+    opened = connect(receive_buffer=SMALL)
+    fill(opened)
+    opened.peer.drop(reset=True)
+    green.wait_until(lambda: opened.lost, 2.0)
+
+
+def test_last_words_leave_before_the_end(connect, green):
+    opened = connect()
+    opened.transport.send(b'"goodbye"')
+    opened.transport.close(0.0)
+    green.wait_until(lambda: opened.lost)
+    assert opened.peer.hear() == "goodbye"
+
+
+def test_waiting_for_a_router_that_does_not_read_costs_nothing(connect, green, backend):
+    opened = connect(receive_buffer=SMALL)
+    fill(opened)
+    before = time.process_time()
+    opened.transport.wait_for_room(backend.monotonic() + 0.3)
+    assert time.process_time() - before < 0.1
+
+
+def test_when_all_is_written_nobody_asks_for_room_any_more(connect, green):
+    opened = connect(receive_buffer=SMALL)
+    for _ in range(fill(opened)):
+        opened.peer.hear()
+    green.wait_until(lambda: not opened.transport._writer._outgoing.wire)
+    before = time.process_time()
+    green.sleep(0.3)
+    assert time.process_time() - before < 0.1
+    opened.transport.send(b'"and it still writes"')
+    assert opened.peer.hear() == "and it still writes"
