@@ -184,7 +184,7 @@ class WampyTimeOutError(WampyError, TimeoutError):
         self.procedure = procedure
 
     def __str__(self) -> str:
-        within = "" if self.seconds is None else f" within {self.seconds:g} seconds"
+        within = "" if self.seconds is None else f" within {round(self.seconds, 3):g} seconds"
         return f"no {self.what}{within}"
 
 

@@ -183,6 +183,8 @@ class _Watch(Watch):
     def _restart(self) -> None:
         self._parked = False
         if not self._closed:
+            self._read_listener = None
+            _forget(self._hub, self._fileno, self._hub.READ)
             self._start_reader()
 
     def _listen(self, kind: str, callback: Callable[..., None]) -> Any:
@@ -226,6 +228,7 @@ class _Watch(Watch):
         for listener in (self._read_listener, self._write_listener):
             self._unlisten(listener)
         self._read_listener = self._write_listener = None
+        _forget(self._hub, self._fileno)
         if self._parked:
             self._hub.schedule_call_global(0, self._let_go)
 
@@ -243,6 +246,18 @@ class _Watch(Watch):
         self.orphaned = self._closed = True
         for kind in (self._hub.READ, self._hub.WRITE):
             self._hub.listeners[kind].pop(self._fileno, None)
+
+
+def _forget(hub: Any, fileno: int, *kinds: str) -> None:
+    """Remove what Ctrl-C, between two steps of the hub's own, has left in it of a descriptor that is ours.
+
+    Whoever opens the next socket may get the same number, and would be refused, or woken by strangers.
+    """
+    for kind in kinds or (hub.READ, hub.WRITE):
+        listener = hub.listeners[kind].get(fileno)
+        if listener is not None:
+            with suppress(KeyError):
+                hub.remove(listener)
 
 
 def _disown_all() -> None:
@@ -291,6 +306,9 @@ class EventletBackend(Backend):
             trampoline(sock.fileno(), read=reading, write=not reading, timeout=timeout, timeout_exc=_TooLate)
         except _TooLate:
             return False
+        except BaseException:
+            _forget(_get_hub(), sock.fileno())
+            raise
         return True
 
     def watch(self, sock: Socket, on_readable: Callable[[], None]) -> Watch:

@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from wampy.constants import DEFAULT_HEARTBEAT, DEFAULT_HEARTBEAT_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE
@@ -14,6 +14,9 @@ from wampy.errors import WampyError
 from wampy.urls import parse_proxy
 
 Compression = Literal["deflate"] | None
+
+#: Seconds, some 30 years: above that, clocks and systems have limits of their own.
+LONGEST: Final = 1e9
 
 # RFC 9110, section 5.6.2 and 5.5; what is not ASCII means different things to different servers.
 _TOKEN: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -34,9 +37,10 @@ class TransportOptions:
     heartbeat: float | None = DEFAULT_HEARTBEAT
     heartbeat_timeout: float | None = DEFAULT_HEARTBEAT_TIMEOUT
     rawsocket_ping: bool = False
-    headers: Mapping[str, str] | None = None
+    # They may hold secrets, which a traceback that shows local variables must not tell.
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
     compression: Compression = None
-    proxy: bool | str = True
+    proxy: bool | str = field(default=True, repr=False)
     cert_path: str | os.PathLike[str] | None = None
     ssl_context: ssl.SSLContext | None = None
     ipv: int | None = None
@@ -51,6 +55,7 @@ class TransportOptions:
             raise WampyError(f"rawsocket_ping is True or False, not {self.rawsocket_ping!r}")
         if self.headers is not None:
             _check_headers(self.headers)
+            object.__setattr__(self, "headers", dict(self.headers))  # what was checked is what counts
         if self.compression not in (None, "deflate"):
             raise WampyError(f"compression is 'deflate' or None, not {self.compression!r}")
         if isinstance(self.proxy, str):
@@ -64,18 +69,32 @@ class TransportOptions:
             raise WampyError(f"cert_path is the path of a PEM file or of a folder of them, not {self.cert_path!r}")
         if self.ssl_context is not None and not isinstance(self.ssl_context, ssl.SSLContext):
             raise WampyError(f"ssl_context is an ssl.SSLContext, not {self.ssl_context!r}")
-        if self.ipv not in (None, 4, 6) or isinstance(self.ipv, bool):
+        if self.ssl_context is not None and self.ssl_context.protocol is ssl.PROTOCOL_TLS_SERVER:
+            raise WampyError(
+                "ssl_context is one for servers; make one for clients: ssl.create_default_context(), or "
+                "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)"
+            )
+        if self.ssl_context is not None and self.cert_path is not None:
+            raise WampyError(
+                "cert_path would not count beside ssl_context; load the file into the context instead: "
+                "context.load_verify_locations(cert_path)"
+            )
+        if self.ipv is not None and (type(self.ipv) is not int or self.ipv not in (4, 6)):
             raise WampyError(f"ipv is 4, 6 or None, not {self.ipv!r}")
 
 
 def _check_headers(headers: Any) -> None:
     if not isinstance(headers, Mapping):
         raise WampyError(f"headers is a dictionary of HTTP headers, not {type(headers).__name__}")
+    seen: set[str] = set()
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise WampyError(f"headers has {name!r}, which cannot be the name of an HTTP header")
         if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
             raise WampyError(f"headers has {name!r}, which the WebSocket handshake itself sets")
+        if name.lower() in seen:
+            raise WampyError(f"headers has {name!r} twice; capital letters make no difference")
+        seen.add(name.lower())
         # The value may be a secret, and is not shown.
         if not isinstance(value, str):
             raise WampyError(f"headers[{name!r}] is a str, not {type(value).__name__}")
@@ -100,3 +119,5 @@ def check_seconds(name: str, value: Any) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise WampyError(f"{name} is a number of seconds above 0, or None for no limit; not {value!r}")
+    if value > LONGEST:
+        raise WampyError(f"{name} is at most {LONGEST:g} seconds; give None for no limit")

@@ -92,6 +92,10 @@ class RawSocket(SocketTransport):
                 refused.append(str(exc))
                 if self._ended is not None:
                     raise self._ended from None
+            except WampyTimeOutError as exc:
+                if not refused:
+                    raise
+                raise WampyTimeOutError(f"{exc.what}, after {'; '.join(refused)}") from exc
         raise HandshakeError("; ".join(dict.fromkeys(refused)))
 
     def _shake_hands(self, deadline: float | None) -> None:
@@ -112,9 +116,10 @@ class RawSocket(SocketTransport):
         except ConnectionError:
             data = b""  # a reset says no more than a close does
         if not data:
+            certificate = ", want a client certificate" if self.url.secure else ""
             raise _RefusedError(
                 f"{where} closed the connection in the RawSocket handshake: it may not have the serializer "
-                f"{self.serializer.name!r}, or be no RawSocket port"
+                f"{self.serializer.name!r}{certificate}, or be no RawSocket port"
             )
         self._take(self._answer(data), data[HEADER_SIZE:])
 
@@ -161,6 +166,7 @@ class RawSocket(SocketTransport):
             super()._watch_over()
         elif self.url.socket_path is None and options.heartbeat is not None and options.heartbeat_timeout is not None:
             keep_alive(self._stream.socket, options.heartbeat, options.heartbeat_timeout)
+            self._stream.kept_alive_for = options.heartbeat + options.heartbeat_timeout
 
     # Frames.
 

@@ -6,6 +6,7 @@ used, which never block.
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from contextlib import suppress
@@ -32,12 +33,14 @@ class Stream(Connection):
         reads: How often `receive` has got bytes, of whatever kind: with TLS, also those that complete no plaintext.
         has_ended: Whether TLS has come to its end behind the bytes that `receive` gave last. The socket need not tell
             of that any more, as the peer may wait for our own end before it closes.
+        kept_alive_for: After how many seconds the system gives the connection up, when it was told to.
     """
 
     def __init__(self, url: RouterUrl, backend: Backend, options: TransportOptions) -> None:
         super().__init__(url, backend, options.ipv)
         self.reads = 0
         self.has_ended = False
+        self.kept_alive_for: float | None = None
         self._options = options
         self._tls: tls.TlsLayer | None = None
 
@@ -52,6 +55,7 @@ class Stream(Connection):
             WampyTimeOutError: The deadline has come.
         """
         self._tls = None
+        self.has_ended = False
         proxy = proxy_for(self.url, self._options.proxy)
         self.open(deadline, proxy)
         if proxy is not None:
@@ -61,7 +65,10 @@ class Stream(Connection):
 
     def _start_tls(self, deadline: float | None) -> None:
         context = self._options.ssl_context or tls.client_context(self._options.cert_path)
-        layer = tls.TlsLayer(context, self.url.server_name)
+        try:
+            layer = tls.TlsLayer(context, self.url.server_name)
+        except (ValueError, ssl.SSLError) as exc:  # a name that cannot be one, a context that will not do
+            raise HandshakeError(f"no TLS with {self.url.redacted}: {exc}") from exc
         data = None
         try:
             while not layer.handshake(data):
@@ -71,7 +78,7 @@ class Stream(Connection):
         except ssl.SSLError as exc:
             with suppress(OSError):  # the alert, if the router still listens
                 self.transmit(layer.take())
-            raise HandshakeError(tls.refusal(exc, self.url.redacted)) from exc
+            raise HandshakeError(self._refusal(exc)) from exc
         except WampyTimeOutError:
             raise WampyTimeOutError(tls.silence(self.url.redacted)) from None
         except ConnectionError as exc:
@@ -79,6 +86,9 @@ class Stream(Connection):
                 raise
             raise HandshakeError(tls.cut_off(self.url.redacted)) from exc
         self._tls = layer
+
+    def _refusal(self, exc: ssl.SSLError) -> str:
+        return tls.refusal(exc, self.url.redacted, self._options.ssl_context is not None)
 
     def read(self, what: str, deadline: float | None) -> bytes:
         """Read what is there, ``b""`` at the end of the stream; waits.
@@ -90,17 +100,18 @@ class Stream(Connection):
         Raises:
             HandshakeError: The router ends TLS with an alert; in TLS 1.3 a client's certificate is refused so.
         """
-        while True:
+        while not self.has_ended:
             data = self.read_raw(what, deadline)
             if self._tls is None:
                 return data
             try:
-                plain, ended = self._tls.decrypt(data)
+                plain, self.has_ended = self._tls.decrypt(data)
             except ssl.SSLError as exc:
-                raise HandshakeError(tls.refusal(exc, self.url.redacted)) from exc
+                raise HandshakeError(self._refusal(exc)) from exc
             self.write_all(self._tls.take(), deadline)
-            if plain or ended:
+            if plain:
                 return plain
+        return b""
 
     def write(self, data: bytes, deadline: float | None) -> None:
         """Write all of it; waits."""
@@ -201,4 +212,10 @@ class Stream(Connection):
 
     def gone(self, exc: OSError) -> ConnectionClosed:
         """Make the error for a stream that broke."""
-        return ConnectionClosed(f"{self.url.redacted}: {exc.strerror or exc}")
+        text = f"{self.url.redacted}: {exc.strerror or exc}"
+        if exc.errno == errno.ETIMEDOUT and self.kept_alive_for is not None:
+            text += (
+                f": its machine did not answer, or took nothing of what was to be written, for {self.kept_alive_for:g} "
+                "seconds (heartbeat and heartbeat_timeout)"
+            )
+        return ConnectionClosed(text)

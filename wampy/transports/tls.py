@@ -54,16 +54,17 @@ def client_context(cert_path: str | os.PathLike[str] | None = None) -> ssl.SSLCo
     return context
 
 
-def refusal(error: ssl.SSLError, where: str) -> str:
+def refusal(error: ssl.SSLError, where: str, own_context: bool = False) -> str:
     """Say why there is no TLS, and what would help.
 
     Args:
         error: What OpenSSL raised.
         where: The router's URL, without a password.
+        own_context: Whether the user gave the context.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message.rstrip(".")
-        return f"the certificate of {where} is not accepted: {reason}. {_remedy(reason)}"
+        return f"the certificate of {where} is not accepted: {reason}. {_remedy(reason, own_context)}"
     name = error.reason or str(error)
     if "ALERT" in name and any(alert in name for alert in _CLIENT_CERTIFICATE):
         return (
@@ -97,7 +98,7 @@ def silence(where: str) -> str:
     return f"TLS handshake with {where} (a port without TLS may say nothing to it: {_plain(where)} is without TLS)"
 
 
-def _remedy(reason: str) -> str:
+def _remedy(reason: str, own_context: bool) -> str:
     if "not valid for" in reason:
         return "Use the host name that the certificate is for"
     if "expired" in reason:
@@ -106,6 +107,8 @@ def _remedy(reason: str) -> str:
         return "This machine's clock may be wrong"
     if "key usage" in reason.lower() or "Missing" in reason:
         return "Python's checks became stricter in 3.13; give a new certificate, or ssl_context=<your own context>"
+    if own_context:
+        return "For a router with an authority of its own load that into the context, by load_verify_locations"
     return "For a router with an authority of its own give cert_path=<the authority's PEM file>"
 
 

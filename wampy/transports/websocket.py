@@ -143,9 +143,11 @@ class WebSocket(SocketTransport):
             return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
         if not head:
             why = "it closed the connection without an answer"
-            if self.url.socket_path is not None:
+            if self.url.secure:
+                why += " (it may want a client certificate)"
+            elif self.url.socket_path is not None:
                 why += " (a RawSocket does that; for one of those write rs+unix://)"
-            elif not self.url.secure:
+            else:
                 why += " (TLS and RawSocket ports do that; for those write wss:// or rs://)"
         elif not _may_be_http(head):
             why = f"it speaks no HTTP, it said {head[:40]!r}"
