@@ -389,7 +389,7 @@ def test_a_list_may_mix_all_kinds_of_ways(make_client, wampy_router, closed_port
         ("rs://localhost:8081/ws", "no path"),
         ("ws://localhost:99999/", "[Pp]ort"),
         ("ws://localhost:one/", "[Pp]ort"),
-        ("ws://[::1/", "[Ii]nvalid"),
+        ("ws://[::1/", "IPv6 address stands in brackets"),
         ("rs+unix://host/run/router.sock", "host"),
         ("rs+unix://", "no socket file"),
         ("ws://localhost/#there", "fragment"),
