@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -31,6 +32,8 @@ SCHEMES: Final = {
     "rs+unix": _Scheme("rawsocket", False, _UNIX, "rs+unix:///run/router.sock"),
 }
 
+# RFC 3986, section 3.1.
+_SCHEME: Final = re.compile(r"[A-Za-z][-A-Za-z0-9+.]*")
 _KNOWN: Final = ", ".join(f"{name}://" for name in SCHEMES)
 _EXAMPLE: Final = f"write it as {SCHEMES['ws'].example} or {SCHEMES['wss'].example}"
 _PROXY_EXAMPLE: Final = "write a proxy as http://proxy.example.com:3128"
@@ -160,7 +163,8 @@ def _scheme_of(url: object, what: str, example: str) -> str:
     if any(c.isspace() or ord(c) < 0x20 or ord(c) == 0x7F for c in url):
         raise AddressError(url, "there is white space in it", example)
     scheme, separator, _ = url.partition("://")
-    if not separator or not scheme:
+    # What else may stand there is not for an error to show: a password, as in joe:secret@ws://localhost/.
+    if not separator or not _SCHEME.fullmatch(scheme):
         raise AddressError(url, "it has no scheme", example)
     return scheme.lower()
 

@@ -41,6 +41,16 @@ class Opened:
         return [payload for batch in self.batches for payload in batch]
 
 
+def end(green, opened):
+    """Close what a test has opened, and see that each was lost at most once."""
+    for each in opened:
+        each.transport.close(0.0)
+    green.wait_until(lambda: all(each.lost for each in opened if each.transport._watch is not None))
+    for each in opened:
+        assert len(each.lost) <= 1, "told of the loss twice"
+        assert not each.late, "pushed something after the loss"
+
+
 @pytest.fixture
 def make_transport(backend, router):
     """Make an unconnected transport to the scripted router, or to another URL."""
@@ -83,12 +93,7 @@ def connect(backend, green, router, make_transport):
         return opened[-1].start() if start else opened[-1]
 
     yield connect
-    for each in opened:
-        each.transport.close(0.0)
-    green.wait_until(lambda: all(each.lost for each in opened if each.transport._watch is not None))
-    for each in opened:
-        assert len(each.lost) <= 1, "told of the loss twice"
-        assert not each.late, "pushed something after the loss"
+    end(green, opened)
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +152,93 @@ def tls_echo():
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(5)
+
+
+class OverTls:
+    """A peer whose words go through TLS, with a hold on its records.
+
+    Attributes:
+        peer: A `RawPeer`; its `raw` and `read` are in plaintext.
+        wire: Writes bytes as they are.
+        object: The server's side of TLS.
+    """
+
+    def __init__(self, peer, version=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(KEYS / "server.pem", KEYS / "server.key")
+        if version is not None:
+            context.maximum_version = version
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.peer, self.wire, self._read = peer, peer.raw, peer.read
+        peer.raw, peer.read = self.write, self.read
+
+    def shake_hands(self):
+        while True:
+            try:
+                self.object.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.wire(self._outgoing.read())
+                self._incoming.write(self._read())
+        self.wire(self._outgoing.read())
+
+    def seal(self, data):
+        """Give the records that carry it."""
+        self.object.write(data)
+        return self._outgoing.read()
+
+    def seal_end(self):
+        """Give the record that says that nothing follows."""
+        with suppress(ssl.SSLWantReadError):  # it would wait for the client's own
+            self.object.unwrap()
+        return self._outgoing.read()
+
+    def write(self, data):
+        self.wire(self.seal(data))
+
+    def read(self, *timeout):
+        while True:
+            try:
+                return self.object.read(65536)
+            except ssl.SSLWantReadError:
+                data = self._read(*timeout)
+                if not data:
+                    return b""
+                self._incoming.write(data)
+            except ssl.SSLZeroReturnError:
+                return b""
+
+
+@pytest.fixture
+def over_tls(router):
+    """Take a client of the scripted router that speaks TLS, and shake hands; its URL is ``over_tls.url``."""
+
+    def accept(receive_buffer=None, version=None):
+        peer = router.accept(handshake=False, rawsocket=True, receive_buffer=receive_buffer)
+        tls = OverTls(peer, version)
+        tls.shake_hands()
+        return tls
+
+    # The certificate is for the name.
+    accept.url = f"rss://localhost:{router.port}"
+    accept.options = {"cert_path": KEYS / "ca.pem", "ipv": 4}
+    return accept
+
+
+@pytest.fixture
+def connect_by_tls(backend, green, make_transport, over_tls):
+    """Connect a RawSocket over TLS with the scripted router; gives what `connect` gives, and the router's TLS."""
+    opened = []
+
+    def connect(start=True, receive_buffer=None, version=None, **options):
+        transport = make_transport(over_tls.url, **over_tls.options | options)
+        connecting = green.spawn(transport.connect, backend.monotonic() + 5)
+        tls = over_tls(receive_buffer, version)
+        tls.peer.shake_hands()
+        connecting.result()
+        opened.append(Opened(transport, tls.peer))
+        return (opened[-1].start() if start else opened[-1]), tls
+
+    yield connect
+    end(green, opened)
