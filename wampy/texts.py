@@ -29,7 +29,7 @@ def redact_anything(text: str) -> str:
     Returns:
         The same with ``…`` between the first ``:`` after the scheme and the last ``@``.
     """
-    return re.sub(r"^((?:[^:/?#@]*://)?[^:]*:).*@", r"\1…@", text, flags=re.DOTALL)
+    return re.sub(r"^((?:[^:/?#@]*://)?+[^:]*:).*@", r"\1…@", text, flags=re.DOTALL)
 
 
 def text_of(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Start, stop, wait, hooks: a client's life, in every order."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -474,3 +475,61 @@ def test_stop_while_others_call(join, green):
         each.result(5)
     assert set(outcomes[:100]) == {"pong"}
     assert sum(isinstance(outcome, ConnectionClosed) for outcome in outcomes) == 20
+
+
+@pytest.fixture
+def scripted(wamp, green):
+    """A router that the test plays."""
+    router = wamp.ScriptedRouter(green.backend)
+    yield router
+    router.close()
+
+
+@pytest.mark.parametrize("main", [True, False], ids=["main program", "green thread"])
+@pytest.mark.parametrize(
+    ("rawsocket", "end"),
+    [(False, "drop"), (False, "reset"), (False, "close frame"), (True, "drop"), (True, "reset")],
+    ids=["ws drop", "ws reset", "ws close frame", "rs drop", "rs reset"],
+)
+def test_a_router_that_closes_right_behind_its_goodbye_is_left_in_good_order(
+    scripted, wamp, make_client, green, caplog, rawsocket, end, main
+):
+    caplog.set_level(logging.WARNING)
+    client = make_client(Diary, url=scripted.rawsocket_url if rawsocket else scripted.url, close_timeout=3.0)
+    starting = green.spawn(client.start)
+    peer = scripted.accept(rawsocket=rawsocket)
+    peer.welcome()
+    peer.acknowledge(3)
+    starting.result()
+
+    def play():
+        while peer.hear()[0] != wamp.GOODBYE:
+            pass
+        peer.say([wamp.GOODBYE, {}, "wamp.close.goodbye_and_out"])
+        if end == "close frame":
+            peer.close_websocket()
+        peer.drop(reset=end == "reset")
+
+    playing = green.spawn(play)
+    # The main program goes on last, when the reader has seen the end already.
+    client.stop() if main else green.spawn(client.stop).result(5)
+    playing.result()
+    assert client.entries == ["on_join", ("on_leave", "wamp.close.normal"), ("on_disconnect", None)]
+    assert client.session is None and client.wait(0.1)
+    assert caplog.records == []
+
+
+def test_passwords_are_neither_in_errors_nor_in_logs(make_client, caplog):
+    caplog.set_level(logging.DEBUG)
+    urls = ["ws://al@example.com:SECRET@127.0.0.1:1/", "ws://joe:x@SECRET@127.0.0.1:1/", "rs://127.0.0.1:1"]
+    client = make_client(url=urls, proxy=False, headers={"Authorization": "SECRET"})
+    with pytest.raises(WampyError) as caught:
+        client.start()
+    with pytest.raises(WampyError) as by_proxy:
+        make_client(url="ws://router.example.com/", proxy="http://al@example.com:SECRET@127.0.0.1:1").start()
+    assert "al@example.com:…@127.0.0.1:1" in str(caught.value)
+    assert "al@example.com:…@127.0.0.1:1" in str(by_proxy.value)
+    assert "trying the next URL" in caplog.text
+    for text in (str(caught.value), repr(caught.value), str(by_proxy.value), repr(by_proxy.value), caplog.text):
+        assert "SECRET" not in text
+    assert "SECRET" not in repr(client)

@@ -54,6 +54,9 @@ def test_credentials():
         ("localhost:8080", "no scheme"),
         ("", "no scheme"),
         ("//localhost", "no scheme"),
+        ("://localhost", "no scheme"),
+        ("localhost:8080/://", "no scheme"),
+        ("1ws://localhost", "no scheme"),
         ("http://localhost/", "unknown scheme http://"),
         ("wss+unix:///run/socket", "unknown scheme wss+unix://"),
         ("ws://", "no host"),
@@ -123,6 +126,80 @@ def test_credentials_are_decoded_and_never_shown():
     with pytest.raises(AddressError) as caught:
         parse_url("ws://joe:pass-word@localhost:99999/")
     assert "pass-word" not in str(caught.value)
+
+
+# Wherever it stands, and whatever is wrong with the rest.
+SECRETS = [
+    "{}://us@er:SECRET@h:1/",
+    "{}://al@example.com:SECRET@h:1",
+    "{}://user:SECRET/word@h:1/",
+    "{}://user:word/SECRET@h:1/",
+    "{}://user:word?SECRET@h:1/",
+    "{}://user:SECRET#word@h:1",
+    "{}://user:word#SECRET@h:1",
+    "{}://user:word@SECRET@h:1/",
+    "{}://u:SECRET@ho\u2100st:1/",
+    "{}://[u:SECRET@h:1/",
+    "{}://u:SECRET@[::1",
+    "{}://u:SECRET@[::1]x:1",
+    "{}://u:SECRET@h:port",
+    "{}://u:SECRET@h:99999",
+    "{}://u:SECRET@h:0",
+    "{}://u:SECRET@",
+    "{}://:SECRET@h:1",
+    "{}://u%3Ax:SECRET@h:1/",
+    "{}://u\ud800:SECRET@h:1/",
+    "{}://u:SECRET\ud800@h:1/",
+    "{}://u:SECRET word@h:1/",
+    "{}://u:SECRET@ä\ud800/",
+    "{}:u:SECRET@h:1/",
+    "{}:/u:SECRET@h:1/",
+    "{}:\\\\u:SECRET@h:1",
+    "u:SECRET@h:1",
+    "u:SECRET@{}://h:1",
+    "u:SECRET@://h:1",
+    "xx:{}://u:SECRET@h:1",
+]
+
+
+@pytest.mark.parametrize("scheme", [*SCHEMES, "http"])
+@pytest.mark.parametrize("url", SECRETS, ids=ascii)
+def test_a_password_is_in_no_text_whether_the_url_can_be_used_or_not(url, scheme):
+    url = url.format(scheme)
+    for parse in (parse_url, parse_proxy):
+        try:
+            parsed = parse(url)
+        except AddressError as error:
+            texts = [str(error), repr(error)]
+        else:
+            texts = [repr(parsed), str(parsed), f"{parsed}", parsed.redacted]
+        # A scheme is told in small letters.
+        assert not [text for text in texts if "secret" in text.lower()]
+
+
+def test_what_is_left_of_a_url_without_its_password_can_be_recognized():
+    parsed, proxy = parse_url("ws://al@example.com:SECRET@h:1/ws?q"), parse_proxy("http://joe:SECRET@proxy:3128")
+    assert repr(parsed) == "<RouterUrl ws://al@example.com:…@h:1/ws?q>"
+    assert repr(proxy) == "<ProxyUrl http://joe:…@proxy:3128>"
+    assert (parsed.username, parsed.password) == ("al@example.com", "SECRET")
+
+
+@pytest.mark.parametrize("parse", [parse_url, parse_proxy])
+@pytest.mark.parametrize(
+    ("credentials", "problem"),
+    [
+        ("a%3Ab:x", "its user has a colon, which HTTP's basic authentication cannot tell"),
+        ("a%3Ab", "its user has a colon"),
+        ("a\ud800:x", "its user or password is no text"),
+        ("a:\udcff", "its user or password is no text"),
+    ],
+    ids=ascii,
+)
+def test_credentials_that_http_cannot_carry_are_refused(parse, credentials, problem):
+    with pytest.raises(AddressError) as caught:
+        parse(f"{'ws' if parse is parse_url else 'http'}://{credentials}@localhost:1")
+    assert caught.value.problem.startswith(problem)
+    assert caught.value.remedy
 
 
 def test_an_unknown_scheme_is_answered_with_the_known_ones():

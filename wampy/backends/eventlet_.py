@@ -225,12 +225,16 @@ class _Watch(Watch):
         if self._closed:
             return
         self._closed = True
-        for listener in (self._read_listener, self._write_listener):
-            self._unlisten(listener)
-        self._read_listener = self._write_listener = None
-        _forget(self._hub, self._fileno)
-        if self._parked:
-            self._hub.schedule_call_global(0, self._let_go)
+        try:
+            for listener in (self._read_listener, self._write_listener):
+                self._unlisten(listener)
+        finally:
+            self._read_listener = self._write_listener = None
+            try:
+                _forget(self._hub, self._fileno)
+            finally:
+                if self._parked:
+                    self._hub.schedule_call_global(0, self._let_go)
 
     def _let_go(self) -> None:
         if self._parked:

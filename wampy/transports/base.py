@@ -251,13 +251,20 @@ class SocketTransport(Transport):
     def _lose(self, error: Exception) -> None:
         if self._ended is not None:
             return
-        self._ended = error
-        if self._close_timer is not None:
-            self._close_timer.cancel()
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-        self._writer.give_up()
         assert self._watch is not None and self._on_lost is not None
-        self._watch.close()
-        self._stream.close()
-        self._on_lost(error)
+        self._ended = error
+        # Each step, also when Ctrl-C comes in the one before it: nobody gets here again.
+        try:
+            if self._close_timer is not None:
+                self._close_timer.cancel()
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
+            self._writer.give_up()
+        finally:
+            try:
+                self._watch.close()
+            finally:
+                try:
+                    self._stream.close()
+                finally:
+                    self._on_lost(error)

@@ -56,6 +56,8 @@ BAD = [
     ({"close_timeout": True}, "close_timeout"),
     ({"send_timeout": float("nan")}, "send_timeout"),
     ({"send_timeout": float("inf")}, "send_timeout"),
+    ({"call_timeout": 1e10}, r"call_timeout is at most 1e\+09 seconds; give None for no limit"),
+    ({"open_timeout": 10**400}, r"open_timeout is at most 1e\+09 seconds"),
     ({"max_workers": 0}, "max_workers"),
     ({"max_workers": 1.5}, "max_workers"),
     ({"max_workers": True}, "max_workers"),
@@ -133,6 +135,18 @@ def test_authenticators_are_announced_in_order():
     assert details["authmethods"] == ["wampcra", "ticket"]
     assert details["authid"] == "joe"
     assert "secret" not in str(details)
+
+
+def test_what_may_be_a_secret_is_in_no_repr():
+    secrets = {"headers": {"Authorization": "tell-tale"}, "proxy": "http://joe:tell-tale@proxy.example.com:3128"}
+    options = Options(**secrets)
+    assert "tell-tale" not in repr(options)
+    assert options.transport_options["headers"] == secrets["headers"]
+    client = Client("ws://al@example.com:tell-tale@localhost:1/", **secrets)
+    assert "tell-tale" not in repr(client)
+    assert "al@example.com" in repr(client)
+    client = Client(["rs://localhost:1", "ws://joe:tell-tale@localhost:1/"], **secrets)
+    assert "tell-tale" not in repr(client)
 
 
 def test_the_transports_part():

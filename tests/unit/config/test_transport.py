@@ -29,6 +29,7 @@ def test_the_defaults():
         {"heartbeat": None},
         {"heartbeat": 1, "heartbeat_timeout": 0.5},
         {"heartbeat_timeout": None},
+        {"heartbeat": 1e9, "heartbeat_timeout": 10**9},
         {"rawsocket_ping": True},
         {"headers": {}},
         {"headers": {"Host": "elsewhere", "X-Empty": "", "X-Words": "two words,\tand a tab", "!#$%&'*+-.^_`|~": "!"}},
@@ -94,6 +95,13 @@ BAD = [
     ({"ipv": 5}, "ipv is 4, 6 or None, not 5"),
     ({"ipv": True}, "ipv"),
     ({"ipv": "4"}, "ipv"),
+    ({"ipv": 4.0}, "ipv is 4, 6 or None, not 4.0"),
+    ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, "ssl_context is one for servers"),
+    ({"ssl_context": ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)}, "ssl_context is one for servers"),
+    ({"ssl_context": ssl.create_default_context(), "cert_path": "ca.pem"}, "load the file into the context instead"),
+    ({"headers": {"X-Team": "red", "x-team": "blue"}}, "headers has 'x-team' twice"),
+    ({"heartbeat": 1e10}, r"heartbeat is at most 1e\+09 seconds; give None for no limit"),
+    ({"heartbeat_timeout": 10**400}, r"heartbeat_timeout is at most 1e\+09 seconds"),
 ]
 
 
@@ -129,6 +137,21 @@ def test_a_header_that_cannot_be_sent_is_named_and_its_value_not_shown(value):
     assert "tell-tale" not in str(caught.value)
 
 
+def test_the_headers_that_were_checked_are_those_that_count():
+    headers = {"X-Team": "red"}
+    options = TransportOptions(headers=headers)
+    headers["X-Team"] = "blue\r\nX-Forged: yes"
+    assert options.headers == {"X-Team": "red"}
+
+
+def test_what_may_be_a_secret_is_not_in_the_repr():
+    options = TransportOptions(
+        headers={"Authorization": "tell-tale"}, proxy="http://joe:tell-tale@proxy.example.com:3128", ipv=6
+    )
+    assert "tell-tale" not in repr(options)
+    assert "ipv=6" in repr(options)
+
+
 def test_a_bad_proxy_is_an_address_error_and_its_password_is_not_shown():
     with pytest.raises(AddressError) as caught:
         TransportOptions(proxy="https://joe:tell-tale@proxy:3128")
@@ -140,3 +163,5 @@ def test_seconds():
         check_seconds("timeout", value)
     with pytest.raises(WampyError, match="timeout is a number of seconds above 0, or None for no limit; not 0"):
         check_seconds("timeout", 0)
+    with pytest.raises(WampyError, match=r"timeout is at most 1e\+09 seconds; give None for no limit"):
+        check_seconds("timeout", 1.1e9)

@@ -1,5 +1,6 @@
 """The reader's turn, and the end, over a real socket; what is written is in test_writer.py."""
 
+import os
 import time
 
 import pytest
@@ -160,3 +161,75 @@ def test_after_closing_no_timer_is_left(pinging, green):
     green.wait_until(lambda: opened.lost)
     assert opened.transport._heartbeat._timer is None
     assert not opened.transport.is_pinging
+
+
+# Over TLS.
+
+
+@pytest.mark.parametrize("words", [[], ["last words"], ["one", "two"]], ids=len)
+def test_the_end_of_tls_is_noticed_at_once_while_the_socket_stays_open(connect_by_tls, green, words):
+    opened, tls = connect_by_tls()
+    sealed = tls.seal(opened.peer.frame(*words)) if words else b""
+    tls.wire(sealed + tls.seal_end())
+    green.wait_until(lambda: opened.lost, 3.0)
+    assert opened.payloads == [word.encode() for word in words]
+    assert "closed the connection without a word" in str(opened.lost[0])
+
+
+def test_a_record_that_takes_longer_than_the_timeout_to_come_in_is_a_sign_of_life(connect_by_tls, green):
+    opened, tls = connect_by_tls(rawsocket_ping=True, heartbeat=0.05, heartbeat_timeout=0.15)
+    opened.peer.answers = False
+    record = tls.seal(opened.peer.frame("x" * 10_000))
+    for start in range(0, len(record), 1000):
+        tls.wire(record[start : start + 1000])
+        green.sleep(0.05)
+        assert opened.lost == [], "the router was talking all the time"
+    green.wait_until(lambda: opened.payloads)
+    # And now it says nothing.
+    green.wait_until(lambda: opened.lost, 5.0)
+    assert "heartbeat_timeout" in str(opened.lost[0])
+
+
+@pytest.mark.filterwarnings("ignore:Using fork:DeprecationWarning")
+def test_a_forked_child_does_not_ping(pinging):
+    transport = pinging(heartbeat=30.0).transport
+    assert transport.is_pinging
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = 2 if transport.is_pinging else 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert transport.is_pinging
+
+
+# Ctrl-C in the midst of the end, which nobody begins a second time.
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [("_heartbeat", "stop"), ("_writer", "give_up"), ("_watch", "close"), ("_stream", "close")],
+    ids=lambda name: name.strip("_"),
+)
+@pytest.mark.parametrize("when", ["before", "behind"])
+def test_an_end_that_is_interrupted_is_told_all_the_same(connect, green, monkeypatch, owner, step, when):
+    opened = connect(heartbeat=30.0)
+    transport, error = opened.transport, ConnectionClosed("the end")
+    sock, owner = transport._stream.socket, getattr(transport, owner)
+    real = getattr(owner, step)
+
+    def interrupted():
+        monkeypatch.undo()
+        if when == "behind":
+            real()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        transport._lose(error)
+    assert opened.lost == [error]
+    real()  # what has not been done at all is not the question here
+    if owner is not transport._stream:
+        assert sock.fileno() == -1

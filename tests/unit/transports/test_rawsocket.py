@@ -1,6 +1,7 @@
 """WAMP over RawSocket, against a scripted server on a real socket."""
 
 import itertools
+import select
 import socket
 import ssl
 
@@ -274,6 +275,27 @@ def test_the_deadline_is_that_of_all_connections_together(ask, green, backend):
     asked.accept()
     assert isinstance(asked.connecting.error(), TimeOutError)
     assert backend.monotonic() - before < 3
+
+
+def test_when_the_last_one_is_met_by_silence_the_refusals_before_it_are_told(ask):
+    asked = ask("cbor", "msgpack", "json", seconds=0.3)
+    asked.accept()[0].raw(b"\x7f\x10\0\0")
+    asked.accept()[0].drop()
+    asked.accept()
+    error = asked.connecting.error()
+    assert type(error) is TimeOutError
+    first, separator, rest = str(error).partition(", after ")
+    assert separator, first
+    assert first.startswith("no answer to the RawSocket handshake from rs://")
+    assert "for 'cbor': serializer unsupported; " in rest
+    assert "closed the connection in the RawSocket handshake: it may not have the serializer 'msgpack'" in rest
+    assert "'json'" not in rest
+
+
+def test_silence_at_the_only_one_tells_of_no_refusals(ask):
+    asked = ask("json", seconds=0.05)
+    asked.accept()
+    assert ", after " not in str(asked.connecting.error())
 
 
 def test_a_router_that_is_gone_at_the_second_try(ask):
@@ -639,6 +661,23 @@ def test_the_kernel_watches_over_it_instead(rawsocket, backend, make_transport, 
     if secure:
         transport.close(0.0)
         green.wait_until(lambda: lost)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system gives up when it likes to")
+@pytest.mark.parametrize("first", ["reader", "writer"])
+def test_one_that_the_kernel_has_given_up_is_told_with_the_settings(rawsocket, green, first):
+    opened = rawsocket(receive_buffer=4096, heartbeat=0.1, heartbeat_timeout=0.2)
+    while opened.transport.unwritten < 5_000_000:  # more than the kernel takes; and nobody reads it
+        opened.transport.send(b"x" * 1_000_000)
+    # The kernel tells it once, to whoever is first; natively, so that nobody is before the time.
+    poll = select.poll()
+    poll.register(opened.transport._stream.socket, 0)
+    assert poll.poll(10_000), "it was not given up"
+    opened.transport.poke() if first == "reader" else opened.transport._writer.write_out()
+    green.wait_until(lambda: opened.lost, 10.0)
+    assert "took nothing of what was to be written, for 0.3 seconds (heartbeat and heartbeat_timeout)" in str(
+        opened.lost[0]
+    )
 
 
 @pytest.mark.parametrize("parameter", ["heartbeat", "heartbeat_timeout"])

@@ -1,5 +1,6 @@
 """The byte stream: connecting, TLS, deadlines, and the two calls that never block."""
 
+import errno
 import socket
 import ssl
 from pathlib import Path
@@ -311,3 +312,95 @@ def test_an_end_that_is_told_lets_the_other_side_finish(make, backend, green, tl
 def test_tls_silence_ends_at_the_deadline(make, router, backend):
     with pytest.raises(WampyTimeOutError, match="no TLS handshake with wss://"):
         make(router.url.replace("ws://", "wss://")).connect(soon(backend, 0.05))
+
+
+# The end of TLS behind the last words, while the socket stays open and tells of nothing more.
+
+
+@pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def open_tls(request, make, over_tls, backend, green):
+    """A stream, connected by TLS, and the other side of it."""
+    stream = make(over_tls.url, **over_tls.options)
+    connecting = green.spawn(stream.connect, soon(backend))
+    tls = over_tls(version=request.param)
+    connecting.result()
+    return stream, tls
+
+
+def test_an_end_behind_the_last_words_is_seen_in_a_handshake(open_tls, backend):
+    stream, tls = open_tls
+    tls.wire(tls.seal(b"last ") + tls.seal(b"words") + tls.seal_end())
+    assert stream.read("word from", soon(backend)) == b"last words"
+    assert stream.read("word from", soon(backend)) == b""
+    assert stream.read("word from", soon(backend)) == b""
+
+
+def test_an_end_behind_the_last_words_is_seen_without_waiting(open_tls, green):
+    stream, tls = open_tls
+    tls.wire(tls.seal(b"last words") + tls.seal_end())
+    heard = []
+    green.wait_until(lambda: heard.append(stream.receive()) or heard[-1] is not None)
+    assert heard[-1] == b"last words"
+    assert stream.has_ended
+    assert [stream.receive(), stream.receive()] == [b"", b""]
+
+
+def test_an_end_without_last_words_is_seen_too(open_tls, green):
+    stream, tls = open_tls
+    tls.wire(tls.seal_end())
+    heard = []
+    green.wait_until(lambda: heard.append(stream.receive()) or heard[-1] is not None)
+    assert heard[-1] == b""
+
+
+def test_a_connection_that_is_made_again_has_not_ended(make, over_tls, backend, green):
+    stream = make(over_tls.url, **over_tls.options)
+    for word in (b"one", b"two"):
+        connecting = green.spawn(stream.connect, soon(backend))
+        tls = over_tls()
+        connecting.result()
+        tls.wire(tls.seal(word) + tls.seal_end())
+        assert stream.read("word from", soon(backend)) == word
+        assert stream.read("word from", soon(backend)) == b""
+        stream.close()
+
+
+def test_ciphertext_that_completes_nothing_is_counted(open_tls, green):
+    stream, tls = open_tls
+    green.wait_until(lambda: stream.receive() is None)
+    before, record = stream.reads, tls.seal(b"x" * 1000)
+    for part, reads in ((record[:500], 1), (record[500:-1], 2)):
+        tls.wire(part)
+        green.wait_until(lambda: (stream.receive(), stream.reads)[1] > before + reads - 1)  # noqa: B023
+        assert stream.receive() is None, "the record is not whole"
+        assert stream.reads == before + reads
+    tls.wire(record[-1:])
+    green.wait_until(lambda: stream.receive() == b"x" * 1000)
+
+
+# What a broken connection is told as.
+
+
+def test_one_that_timed_out_names_the_settings_behind_it(make):
+    stream = make("rs://localhost:1")
+    timed_out, reset = OSError(errno.ETIMEDOUT, "Connection timed out"), OSError(errno.ECONNRESET, "Reset")
+    assert str(stream.gone(timed_out)).endswith("rs://localhost:1: Connection timed out"), "nobody asked the kernel"
+    stream.kept_alive_for = 30.0
+    assert "for 30 seconds (heartbeat and heartbeat_timeout)" in str(stream.gone(timed_out))
+    assert str(stream.gone(reset)).endswith("rs://localhost:1: Reset")
+
+
+# A name that TLS cannot take.
+
+
+@pytest.mark.parametrize("host", [".example.com", f"{'a' * 64}.example.com"], ids=["a dot first", "too long"])
+def test_a_name_that_tls_cannot_take_is_a_refusal(make, router, backend, green, host):
+    # Through a proxy, or nobody would get so far: the system looks up no such name.
+    stream = make(f"wss://{host}/", proxy=f"http://127.0.0.1:{router.port}")
+    connecting = green.spawn(stream.connect, soon(backend))
+    proxy = router.accept(handshake=False)
+    assert proxy.read().startswith(f"CONNECT {host}:443 ".encode())
+    proxy.raw(b"HTTP/1.1 200 OK\r\n\r\n")
+    error = connecting.error()
+    assert type(error) is HandshakeError
+    assert str(error).startswith(f"no TLS with wss://{host}/: ")

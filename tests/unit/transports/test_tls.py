@@ -1,7 +1,10 @@
 """The pure TLS layer: two memory buffers on either side, and no socket anywhere."""
 
 import contextlib
+import shutil
+import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,7 @@ def test_the_default_context_verifies():
     context = client_context()
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.options & ssl.OP_NO_RENEGOTIATION
 
 
 @pytest.mark.parametrize("content", [None, "no certificate in here"])
@@ -343,3 +347,114 @@ def test_what_openssl_may_say_that_nobody_knows():
     text = refusal(error, WHERE)
     assert text.startswith(f"no TLS with {WHERE}: ")
     assert "something new" in text, text
+
+
+# A renegotiation, in which nothing of ours can be sealed until the peer has said its part.
+
+
+class Renegotiating:
+    """A TLS object that writes nothing more for so many times.
+
+    Attributes:
+        refusals: How often yet.
+    """
+
+    def __init__(self, inner, refusals):
+        self._inner = inner
+        self.refusals = refusals
+
+    def read(self, size):
+        return self._inner.read(size)
+
+    def write(self, data):
+        if self.refusals:
+            self.refusals -= 1
+            raise ssl.SSLWantReadError
+        return self._inner.write(data)
+
+
+def test_what_cannot_be_sealed_is_held_back_until_something_comes_in(connected):
+    layer, server = connected
+    layer._object = Renegotiating(layer._object, 3)
+    layer.encrypt(b"one ")
+    layer.encrypt(b"two ")
+    assert layer.take() == b""
+    assert layer.decrypt(server.encrypt(b"not yet")) == (b"not yet", False)
+    assert layer.take() == b"", "sealed while it was refused"
+    assert layer.decrypt(server.encrypt(b"now")) == (b"now", False)
+    layer.encrypt(b"three")
+    assert server.decrypt(layer.take()) == b"one two three"
+    assert layer._object.refusals == 0
+    layer.decrypt(server.encrypt(b"x"))
+    assert layer.take() == b"", "said twice"
+
+
+def test_what_is_held_back_at_the_end_is_let_go(connected):
+    layer, server = connected
+    layer._object = Renegotiating(layer._object, 1)
+    layer.encrypt(b"too late")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        server.object.unwrap()
+    assert layer.decrypt(server.outgoing.read()) == (b"", True)
+
+
+@pytest.fixture
+def openssl_server():
+    """Run OpenSSL's own server, which does what Python's cannot: renegotiate. Gives its process and its port."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl command here, and Python's server cannot renegotiate")
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-cert", KEYS / "server.pem", "-key",
+         KEYS / "server.key"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        line = b""
+        while not line.startswith(b"ACCEPT"):
+            line = server.stdout.readline()
+            assert line, "openssl s_server did not start"
+        yield server, int(line.rsplit(b":", 1)[1])
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def connect_to(server, port, context):
+    """Shake hands, then have the server ask for a renegotiation, and take that in."""
+    layer, sock = TlsLayer(context, "localhost"), socket.create_connection(("127.0.0.1", port), timeout=5)
+    data = None
+    while not layer.handshake(data):
+        sock.sendall(layer.take())
+        data = sock.recv(65536)
+    sock.sendall(layer.take())
+    server.stdin.write(b"r\n")
+    server.stdin.flush()
+    layer.decrypt(sock.recv(65536))
+    return layer, sock
+
+
+def test_a_renegotiation_that_a_users_context_allows_loses_nothing(openssl_server):
+    server, port = openssl_server
+    context = ssl.create_default_context(cafile=KEYS / "ca.pem")
+    context.options &= ~ssl.OP_NO_RENEGOTIATION
+    layer, sock = connect_to(server, port, context)
+    with sock:
+        layer.encrypt(b"said in the midst of it\n")
+        assert layer._held_back
+        while layer._held_back:
+            sock.sendall(layer.take())
+            layer.decrypt(sock.recv(65536))
+        sock.sendall(layer.take())
+        line = b""
+        while b"said in the midst of it" not in line:
+            line = server.stdout.readline()
+            assert line, "it did not arrive"
+
+
+def test_a_renegotiation_is_refused_by_default(openssl_server):
+    server, port = openssl_server
+    layer, sock = connect_to(server, port, client_context(KEYS / "ca.pem"))
+    with sock:
+        layer.encrypt(b"said in the midst of it\n")
+        assert not layer._held_back
+        sock.sendall(layer.take())

@@ -1,5 +1,6 @@
 """Writing: whole frames whoever sends, room, corking, and the end, over a real socket."""
 
+import select
 import time
 
 import pytest
@@ -212,3 +213,68 @@ def test_when_all_is_written_nobody_asks_for_room_any_more(connect, green):
     assert time.process_time() - before < 0.1
     opened.transport.send(b'"and it still writes"')
     assert opened.peer.hear() == "and it still writes"
+
+
+# Over TLS, which may break in the hands of whoever writes.
+
+CORRUPT = b"\x17\x03\x03\x00\x20" + b"A" * 32
+
+
+def take_natively(sock):
+    """Take what the other side has written, with no green thread let in between."""
+    while select.select([sock], [], [], 0.05)[0]:
+        sock.recv(1 << 20)
+
+
+def test_a_corrupt_record_before_bytes_that_wait_to_be_sealed_is_one_loss(connect_by_tls, green, capfd):
+    opened, tls = connect_by_tls(receive_buffer=SMALL)
+    fill(opened)
+    assert len(opened.transport._writer._outgoing.wire) < opened.transport.unwritten, "all is sealed"
+    waiting = [green.spawn(opened.transport.wait_for_room, None) for _ in range(3)]
+    green.sleep(0)
+    # The reader finds that TLS is broken; and then there is room, so that the next bytes are to be sealed.
+    tls.wire(CORRUPT)
+    opened.transport.poke()
+    take_natively(opened.peer.sock)
+    assert [type(each.error(3.0)) for each in waiting] == [ConnectionClosed] * 3
+    green.wait_until(lambda: opened.lost, 3.0)
+    assert "TLS" in str(opened.lost[0])
+    with pytest.raises(ConnectionClosed):
+        opened.transport.send(b'"late"')
+    green.sleep(0.02)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_corrupt_record_ends_a_session_with_many_senders_once(over_tls, green, capfd, caplog):
+    from wampy import Client
+
+    told = []
+
+    class Told(Client):
+        def on_disconnect(self, error):
+            told.append(error)
+
+    client = Told(over_tls.url, **over_tls.options, close_timeout=1.0)
+    joining = green.spawn(client.start)
+    tls = over_tls(receive_buffer=SMALL)
+    tls.peer.shake_hands()
+    tls.peer.welcome()
+    joining.result()
+    session = client.session
+
+    def publish():
+        while True:
+            session.publish("com.example.topic", ["x" * 200_000])
+
+    senders = [green.spawn(publish) for _ in range(5)]
+    green.sleep(0.02)
+    assert not any(each.done for each in senders)
+    tls.wire(CORRUPT)
+    assert [type(each.error(3.0)) for each in senders] == [ConnectionClosed] * 5
+    assert client.wait(3.0)
+    before = time.monotonic()
+    client.stop()
+    assert time.monotonic() - before < 1.0
+    assert [type(error) for error in told] == [ConnectionClosed]
+    assert [record.levelname for record in caplog.records] == ["ERROR"], "the one record of the loss"
+    assert capfd.readouterr().err == ""
