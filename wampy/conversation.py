@@ -161,7 +161,8 @@ class Conversation:
             if isinstance(exc, WampyTimeOutError):
                 exc.seconds = seconds
             self._joined.set()
-            self.finish(exc if isinstance(exc, Exception) else ConnectionClosed("the start was given up", clean=True), within=0.0)
+            given_up = ConnectionClosed("the start was given up", clean=True)  # by Ctrl-C, or a kill
+            self.finish(exc if isinstance(exc, Exception) else given_up, within=0.0)
             if self._connected and isinstance(exc, Exception):
                 self._ended.wait(DEFAULT_CLOSE_TIMEOUT)
             raise
