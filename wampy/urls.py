@@ -164,6 +164,9 @@ def _scheme_of(url: object, what: str, example: str) -> str:
         raise AddressError(url, "there is white space in it", example)
     scheme, separator, _ = url.partition("://")
     # What else may stand there is not for an error to show: a password, as in joe:secret@ws://localhost/.
+    name, _, rest = url.partition(":")
+    if not separator and name.lower() in SCHEMES and rest.startswith("/"):
+        raise AddressError(url, "there is no // behind its scheme", f"write it as {SCHEMES[name.lower()].example}")
     if not separator or not _SCHEME.fullmatch(scheme):
         raise AddressError(url, "it has no scheme", example)
     return scheme.lower()
@@ -222,7 +225,9 @@ def _check_rawsocket(url: str, parts: SplitResult, port: int | None, example: st
     if port is None:
         raise AddressError(url, "it has no port, and RawSocket has no usual one", example)
     if parts.path not in ("", "/") or parts.query:
-        raise AddressError(url, "a RawSocket URL has no path", f"{example}, or ws:// for a WebSocket with a path")
+        own = url.partition("://")[0] + "://" + parts.netloc.rpartition("@")[2]
+        remedy = f"write it as {own}, or ws:// for a WebSocket with a path"
+        raise AddressError(url, "a RawSocket URL has no path", remedy)
     if parts.username is not None:
         raise AddressError(url, "RawSocket has no user and password in its URL", "authenticate with auth=…")
 

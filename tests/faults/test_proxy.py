@@ -222,7 +222,7 @@ def test_a_proxy_that_wants_another_password(proxy, failure, credentials):
     error = failure(proxy=f"http://{credentials}127.0.0.1:{proxy.port}")
     assert error.status == 407
     assert error.headers["proxy-authenticate"] == "Basic"
-    assert "user" in str(error) and "http://user:password@host:port" in str(error)
+    assert ("does not accept this user and password" if credentials else "http://user:password@host:port") in str(error)
     assert "hunter2" not in str(error)
 
 

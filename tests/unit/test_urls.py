@@ -338,3 +338,17 @@ def test_a_proxys_password_is_not_shown():
     with pytest.raises(AddressError) as caught:
         parse_proxy("http://joe:pass-word@proxy:3128/path")
     assert "pass-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("ws+unix:/run/x", "write it as ws+unix:///run/router.sock"),
+        ("RS:/host:8081", "write it as rs://localhost:8081"),
+        ("rs://host:18082/ws", "write it as rs://host:18082, or ws:// for a WebSocket with a path"),
+    ],
+)
+def test_the_remedy_is_near_to_what_was_meant(url, remedy):
+    with pytest.raises(AddressError) as caught:
+        parse_url(url)
+    assert caught.value.remedy == remedy

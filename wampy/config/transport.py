@@ -49,7 +49,7 @@ class TransportOptions:
         size = self.max_message_size
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise WampyError(f"max_message_size is a number of bytes or None, not {size!r}")
-        check_seconds("heartbeat", self.heartbeat)
+        check_seconds("heartbeat", self.heartbeat, "to turn it off")
         check_seconds("heartbeat_timeout", self.heartbeat_timeout)
         if not isinstance(self.rawsocket_ping, bool):
             raise WampyError(f"rawsocket_ping is True or False, not {self.rawsocket_ping!r}")
@@ -66,7 +66,7 @@ class TransportOptions:
                 f"not {self.proxy!r}"
             )
         if self.cert_path is not None and not isinstance(self.cert_path, (str, os.PathLike)):
-            raise WampyError(f"cert_path is the path of a PEM file or of a folder of them, not {self.cert_path!r}")
+            raise WampyError(f"cert_path must be the path of a PEM file or of a folder of them, not {self.cert_path!r}")
         if self.ssl_context is not None and not isinstance(self.ssl_context, ssl.SSLContext):
             raise WampyError(f"ssl_context is an ssl.SSLContext, not {self.ssl_context!r}")
         if self.ssl_context is not None and self.ssl_context.protocol is ssl.PROTOCOL_TLS_SERVER:
@@ -97,7 +97,7 @@ def _check_headers(headers: Any) -> None:
         seen.add(name.lower())
         # The value may be a secret, and is not shown.
         if not isinstance(value, str):
-            raise WampyError(f"headers[{name!r}] is a str, not {type(value).__name__}")
+            raise WampyError(f"headers[{name!r}] must be a str, not {type(value).__name__}")
         if not _VALUE.fullmatch(value):
             raise WampyError(
                 f"headers[{name!r}] has a line break, space at its ends, or other characters than ASCII; "
@@ -105,12 +105,13 @@ def _check_headers(headers: Any) -> None:
             )
 
 
-def check_seconds(name: str, value: Any) -> None:
+def check_seconds(name: str, value: Any, without: str = "for no limit") -> None:
     """Refuse what is no duration.
 
     Args:
         name: The parameter, for the text.
-        value: Seconds above 0, or ``None`` for no limit.
+        value: Seconds above 0, or ``None``.
+        without: What ``None`` is for.
 
     Raises:
         WampyError: It is neither.
@@ -118,6 +119,6 @@ def check_seconds(name: str, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise WampyError(f"{name} is a number of seconds above 0, or None for no limit; not {value!r}")
+        raise WampyError(f"{name} is a number of seconds above 0, or None {without}; not {value!r}")
     if value > LONGEST:
-        raise WampyError(f"{name} is at most {LONGEST:g} seconds; give None for no limit")
+        raise WampyError(f"{name} is at most {LONGEST:g} seconds; give None {without}")

@@ -122,16 +122,13 @@ class Keeper:
                     raise
                 failures.append(exc)
                 if len(failures) < len(self.urls):
-                    logger.warning("%s; trying the next URL", exc)
+                    logger.warning("%s; trying the next URL", _about(url, exc))
                 continue
             if self._is_over(start):
                 session.stop()
                 raise ConnectionClosed("the client was stopped while it started", clean=True)
             return session
-        attempts = []
-        for url, failure in zip(self.urls, failures, strict=True):
-            where, text = redact(url), str(failure)
-            attempts.append(text if where in text else f"{where}: {text}")
+        attempts = [_about(url, failure) for url, failure in zip(self.urls, failures, strict=True)]
         raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
 
     def _share(self, deadline: float | None, left: int) -> float | None:
@@ -228,3 +225,8 @@ class Keeper:
             self._hooks.clear()
             task.throw(self.backend.kill_error())
             task.join(KILL_PATIENCE)
+
+
+def _about(url: str, failure: Exception) -> str:
+    where, text = redact(url), str(failure)
+    return text if where in text else f"{where}: {text}"

@@ -162,6 +162,7 @@ class Crossbar:
         if self.pid is not None:
             raise WampyError(f"this Crossbar was started already and runs at {self.url} (process {self.pid})")
         self.stop()  # what is left of one that ended by itself
+        self._check_url()
         executable = find_crossbar()
         for attempt in range(1, _TRIES + 1):
             found_ports = self._choose_ports()
@@ -207,6 +208,17 @@ class Crossbar:
         if self._configuration is None:
             self._configuration = Configuration(self.config_path)
         return self._configuration
+
+    def _check_url(self) -> None:
+        """Refuse a URL at which the configuration that comes with wampy does not listen."""
+        if self._given_url is None or self.config_path != PACKAGED:
+            return
+        address = parse_url(self._given_url)
+        if address.secure or address.socket_path is not None:
+            raise WampyError(
+                f"Crossbar cannot start at {address.redacted}: the configuration that comes with wampy listens on TCP "
+                "without TLS; give config_path=<a Crossbar configuration that has this transport>"
+            )
 
     def _choose_ports(self) -> bool:
         """Give the configuration the ports that it leaves open; tell whether a free one was looked for."""

@@ -19,7 +19,6 @@ _VARIABLES: Final = {"ws": ("ws", "http", "all"), "wss": ("wss", "https", "all")
 _CAUSES: Final = {
     403: "the proxy does not allow this address",
     405: "it may be a web server and no proxy",
-    407: "the proxy wants a user and a password; write it as http://user:password@host:port",
     502: "the proxy cannot reach the router",
     503: "the proxy cannot reach the router",
     504: "the proxy cannot reach the router",
@@ -39,7 +38,15 @@ def proxy_for(url: RouterUrl, proxy: bool | str) -> ProxyUrl | None:
 
     Raises:
         AddressError: The proxy's URL cannot be used.
+        WampyError: A proxy needs a package that is not installed; the text names the extra.
     """
+    proxy_url = _choose(url, proxy)
+    if proxy_url is not None:
+        _h11()
+    return proxy_url
+
+
+def _choose(url: RouterUrl, proxy: bool | str) -> ProxyUrl | None:
     if url.socket_path is not None or proxy is False:
         return None
     if isinstance(proxy, str):
@@ -135,6 +142,10 @@ def _refused(proxy: ProxyUrl, url: RouterUrl, response: Any) -> HandshakeError:
     status = response.status_code
     reason = shown(response.reason.decode("ascii", "replace"))
     cause = _CAUSES.get(status, "is it a proxy that lets CONNECT through to this port?")
+    if status == 407:
+        cause = "the proxy wants a user and a password; write it as http://user:password@host:port"
+        if proxy.username is not None:
+            cause = "the proxy does not accept this user and password"
     text = f"the proxy {proxy.redacted} does not connect to {url.redacted}: HTTP {status} {reason}".rstrip()
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
     return HandshakeError(f"{text}: {cause}", status, headers)

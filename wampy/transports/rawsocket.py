@@ -126,10 +126,10 @@ class RawSocket(SocketTransport):
     def _likely_port(self) -> str:
         # Both wait for more than four octets before they say anything.
         if self.url.socket_path is not None:
-            return "a WebSocket says nothing to it: for one of those write ws+unix://"
+            return "a WebSocket says nothing to it: for one of those write ws+unix://; or the router hangs"
         if self.url.secure:
-            return "a WebSocket's port says nothing to it: for one of those write wss://"
-        return "a WebSocket's or a TLS port says nothing to it: for those write ws:// or rss://"
+            return "a WebSocket's port says nothing to it: for one of those write wss://; or the router hangs"
+        return "a WebSocket's or a TLS port says nothing to it: for those write ws:// or rss://; or the router hangs"
 
     def _answer(self, data: bytes) -> Answer:
         where = self.url.redacted

@@ -88,7 +88,7 @@ class Stream(Connection):
         self._tls = layer
 
     def _refusal(self, exc: ssl.SSLError) -> str:
-        return tls.refusal(exc, self.url.redacted, self._options.ssl_context is not None)
+        return tls.refusal(exc, self.url.redacted, self._options)
 
     def read(self, what: str, deadline: float | None) -> bytes:
         """Read what is there, ``b""`` at the end of the stream; waits.

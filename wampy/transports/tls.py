@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from wampy.config.transport import TransportOptions
 from wampy.errors import WampyError
 
 _CERTIFICATES: Final = ("*.pem", "*.crt", "*.cer")
@@ -54,17 +55,17 @@ def client_context(cert_path: str | os.PathLike[str] | None = None) -> ssl.SSLCo
     return context
 
 
-def refusal(error: ssl.SSLError, where: str, own_context: bool = False) -> str:
+def refusal(error: ssl.SSLError, where: str, options: TransportOptions | None = None) -> str:
     """Say why there is no TLS, and what would help.
 
     Args:
         error: What OpenSSL raised.
         where: The router's URL, without a password.
-        own_context: Whether the user gave the context.
+        options: The user's, for what was given already.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message.rstrip(".")
-        return f"the certificate of {where} is not accepted: {reason}. {_remedy(reason, own_context)}"
+        return f"the certificate of {where} is not accepted: {reason}. {_remedy(reason, options or TransportOptions())}"
     name = error.reason or str(error)
     if "ALERT" in name and any(alert in name for alert in _CLIENT_CERTIFICATE):
         return (
@@ -76,7 +77,10 @@ def refusal(error: ssl.SSLError, where: str, own_context: bool = False) -> str:
     if "UNEXPECTED_EOF" in name:
         return cut_off(where)
     if "VERSION" in name:
-        return f"no TLS with {where}: {_words(name)}. It has no version of TLS that the client's context allows"
+        return (
+            f"no TLS with {where}: {_words(name)}. It has no version of TLS that the client's context allows (a "
+            "Crossbar without dhparam has only TLS 1.3)"
+        )
     return f"no TLS with {where}: {_words(name)}. Is it a TLS port? {_plain(where)} is without TLS"
 
 
@@ -98,7 +102,7 @@ def silence(where: str) -> str:
     return f"TLS handshake with {where} (a port without TLS may say nothing to it: {_plain(where)} is without TLS)"
 
 
-def _remedy(reason: str, own_context: bool) -> str:
+def _remedy(reason: str, options: TransportOptions) -> str:
     if "not valid for" in reason:
         return "Use the host name that the certificate is for"
     if "expired" in reason:
@@ -107,8 +111,10 @@ def _remedy(reason: str, own_context: bool) -> str:
         return "This machine's clock may be wrong"
     if "key usage" in reason.lower() or "Missing" in reason:
         return "Python's checks became stricter in 3.13; give a new certificate, or ssl_context=<your own context>"
-    if own_context:
+    if options.ssl_context is not None:
         return "For a router with an authority of its own load that into the context, by load_verify_locations"
+    if options.cert_path is not None:
+        return f"Neither the system nor cert_path {os.fspath(options.cert_path)!r} has the authority that signed it"
     return "For a router with an authority of its own give cert_path=<the authority's PEM file>"
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.exceptions import PayloadTooBig
 from websockets.extensions import ClientExtensionFactory
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
@@ -23,6 +21,13 @@ from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, Wamp
 from wampy.interfaces import Backend, Payload, Serializer
 from wampy.texts import shown
 from wampy.transports.base import SocketTransport
+from wampy.transports.websocket_refusal import (
+    SWITCHING_PROTOCOLS,
+    headers_of,
+    may_be_http,
+    refusal,
+    status_of,
+)
 from wampy.urls import RouterUrl
 
 # The library's own logger would write whole frames, secrets included, at DEBUG. This one is in nobody's hierarchy,
@@ -37,19 +42,7 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 # How long, in seconds, a refusal that has said its status may take to say the rest.
 REFUSAL_PATIENCE = 0.5
 
-SWITCHING_PROTOCOLS = 101
-_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b(?: ([ -~]{1,300})\r?\n)?")
 _HEAD_SIZE = 65_536
-
-_LIKELY_CAUSES = {
-    400: "it may have none of the subprotocols that were offered, {offered}",
-    401: "the router wants HTTP authentication",
-    403: "the router does not allow this origin or client",
-    404: "Crossbar's usual path is '/ws'",
-    426: "the server wants another protocol on this path",
-}
-
-_USUAL_REASONS = {"", *(status.phrase for status in HTTPStatus)}
 
 
 class WebSocket(SocketTransport):
@@ -82,7 +75,8 @@ class WebSocket(SocketTransport):
 
     def _shake_hands(self, deadline: float | None) -> None:
         protocol, where = self._protocol, self.url.redacted
-        protocol.send_request(self._request())
+        request = self._request()
+        protocol.send_request(request)
         question = b"".join(protocol.data_to_send())
         what = "answer to the WebSocket handshake from"
         response: Response | None = None
@@ -92,7 +86,7 @@ class WebSocket(SocketTransport):
                 data = self._stream.ask(question, what, deadline)
             except WampyTimeOutError:
                 # A refusal without a length never ends; what has come of it tells more than the clock does.
-                if _status(head) in (None, SWITCHING_PROTOCOLS):
+                if status_of(head) in (None, SWITCHING_PROTOCOLS):
                     raise
                 data = b""
             except (HandshakeError, ConnectionClosed):
@@ -101,7 +95,7 @@ class WebSocket(SocketTransport):
                 data = b""  # a reset says no more than a close does
             question = b""
             head = (head + data)[:_HEAD_SIZE]
-            if not data or not _may_be_http(head):
+            if not data or not may_be_http(head):
                 protocol.receive_eof()
                 break
             protocol.receive_data(data)
@@ -112,14 +106,15 @@ class WebSocket(SocketTransport):
                 patience = self._backend.monotonic() + REFUSAL_PATIENCE
                 deadline = patience if deadline is None else min(deadline, patience)
         if response is None or protocol.handshake_exc is not None:
-            raise self._refused(protocol.handshake_exc, head)
+            authorized = "Authorization" in request.headers
+            raise refusal(self.url, head, list(self._offered), authorized, protocol.handshake_exc)
         chosen = protocol.subprotocol
         if chosen is None:
             raise HandshakeError(
                 f"the server at {where} speaks WebSocket but chose none of the WAMP subprotocols "
                 f"{', '.join(self._offered)}. Is it a WAMP router?",
                 response.status_code,
-                _headers(response),
+                headers_of(response),
             )
         self.serializer = self._offered[chosen]
 
@@ -129,31 +124,6 @@ class WebSocket(SocketTransport):
             request.headers.pop(name, None)  # the user's own Host, or Authorization, instead of ours
             request.headers[name] = value
         return request
-
-    def _refused(self, error: Exception | None, head: bytes) -> HandshakeError:
-        where = self.url.redacted
-        status = _status(head)
-        if status is not None and status != SWITCHING_PROTOCOLS:
-            cause = _LIKELY_CAUSES.get(status, "is the URL that of a WAMP router?")
-            cause = cause.format(offered=", ".join(self._offered))
-            said = _reason(head)
-            if said:
-                cause += f". It says: {said}"
-            headers = _headers(error.response) if isinstance(error, InvalidStatus) else {}
-            return HandshakeError(f"HTTP {status} at {self.url.resource!r} of {where}: {cause}", status, headers)
-        if not head:
-            why = "it closed the connection without an answer"
-            if self.url.secure:
-                why += " (it may want a client certificate)"
-            elif self.url.socket_path is not None:
-                why += " (a RawSocket does that; for one of those write rs+unix://)"
-            else:
-                why += " (TLS and RawSocket ports do that; for those write wss:// or rs://)"
-        elif not _may_be_http(head):
-            why = f"it speaks no HTTP, it said {head[:40]!r}"
-        else:
-            why = str(error)
-        return HandshakeError(f"no WebSocket at {where}: {why}. Is it the port of a WAMP router?", status)
 
     # Frames.
 
@@ -272,24 +242,3 @@ def _extensions(options: TransportOptions) -> list[ClientExtensionFactory] | Non
             server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
         )
     ]
-
-
-def _may_be_http(head: bytes) -> bool:
-    return head[:5] == b"HTTP/"[: len(head)]
-
-
-def _status(head: bytes) -> int | None:
-    """Read the HTTP status, also of an answer that is not whole or of HTTP/1.0, which the core refuses."""
-    found = _STATUS_LINE.match(head)
-    return int(found[1]) if found else None
-
-
-def _reason(head: bytes) -> str:
-    """Read what a refusal says beside the status; Crossbar says there which subprotocols it has."""
-    found = _STATUS_LINE.match(head)
-    text = found[2].decode("ascii").strip() if found and found[2] else ""
-    return "" if text in _USUAL_REASONS else text
-
-
-def _headers(response: Any) -> Mapping[str, str]:
-    return {name.lower(): value for name, value in response.headers.raw_items()}

@@ -88,7 +88,7 @@ BAD = [
     ({"proxy": ""}, "no scheme"),
     ({"proxy": "proxy:3128"}, "no scheme"),
     ({"proxy": "socks5://proxy:1080"}, "not by socks5://"),
-    ({"cert_path": b"ca.pem"}, "cert_path is the path of a PEM file or of a folder"),
+    ({"cert_path": b"ca.pem"}, "cert_path must be the path of a PEM file or of a folder"),
     ({"cert_path": True}, "cert_path"),
     ({"ssl_context": True}, "ssl_context is an ssl.SSLContext"),
     ({"ssl_context": ssl.SSLContext}, "ssl_context"),
@@ -100,7 +100,7 @@ BAD = [
     ({"ssl_context": ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)}, "ssl_context is one for servers"),
     ({"ssl_context": ssl.create_default_context(), "cert_path": "ca.pem"}, "load the file into the context instead"),
     ({"headers": {"X-Team": "red", "x-team": "blue"}}, "headers has 'x-team' twice"),
-    ({"heartbeat": 1e10}, r"heartbeat is at most 1e\+09 seconds; give None for no limit"),
+    ({"heartbeat": 1e10}, r"heartbeat is at most 1e\+09 seconds; give None to turn it off"),
     ({"heartbeat_timeout": 10**400}, r"heartbeat_timeout is at most 1e\+09 seconds"),
 ]
 

@@ -438,3 +438,11 @@ def test_stop_before_start_does_nothing():
     router.stop()
     router.kill()
     router.stop()
+
+
+@pytest.mark.parametrize("url", ["wss://localhost:9/", "rss://localhost:9", "rs+unix:///tmp/x.sock", "ws+unix:///tmp/x.sock"])
+def test_a_url_at_which_the_packaged_configuration_does_not_listen_is_refused_at_once(url):
+    router = Crossbar(url=url)
+    with pytest.raises(WampyError, match="listens on TCP without TLS; give config_path="):
+        router.start()
+    assert router.pid is None

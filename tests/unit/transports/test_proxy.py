@@ -216,7 +216,7 @@ def test_the_proxys_credentials_go_to_the_proxy_only(way, credentials, header):
     [
         ("403 Forbidden", "does not allow this address"),
         ("405 Method Not Allowed", "may be a web server and no proxy"),
-        ("407 Proxy Authentication Required", "http://user:password@host:port"),
+        ("407 Proxy Authentication Required", "does not accept this user and password"),
         ("502 Bad Gateway", "cannot reach the router"),
         ("503 Service Unavailable", "cannot reach the router"),
         ("504 Gateway Timeout", "cannot reach the router"),
@@ -236,6 +236,12 @@ def test_a_refusal_tells_the_status_and_the_likely_cause(way, router, status, ca
     assert cause in str(error)
     assert "tell-tale" not in str(error)
     assert it.proxy.read() == b"", "the socket is still open"
+
+
+def test_a_proxy_that_wants_a_user_says_how_to_give_one(way):
+    it = way()
+    it.answer("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    assert "wants a user and a password; write it as http://user:password@host:port" in str(it.connecting.error())
 
 
 @pytest.mark.parametrize(

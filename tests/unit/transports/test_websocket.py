@@ -118,7 +118,7 @@ def refused(backend, green, router, make_transport):
 @pytest.mark.parametrize(
     ("answer", "status", "text"),
     [
-        ("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", 404, "Crossbar's usual path is '/ws'"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", 404, "its WebSocket at another path"),
         ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nX-Why: because\r\n\r\n", 401, "HTTP authentication"),
         ("HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 503, "WAMP router"),
     ],
@@ -132,6 +132,26 @@ def test_a_refusal_tells_status_url_and_likely_cause(refused, answer, status, te
     assert text in str(error)
     if status == 401:
         assert error.headers["x-why"] == "because"
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "text"),
+    [
+        ("ws://{}/", "404 Not Found", "Crossbar's usual path is '/ws'"),
+        ("ws://{}/", "401 Unauthorized", "write it as ws://user:password@host"),
+        ("ws://ann:tell-tale@{}/", "401 Unauthorized", "does not accept this user and password"),
+    ],
+)
+def test_what_would_help_depends_on_what_was_given(backend, green, router, make_transport, url, answer, text):
+    transport = make_transport(url.format(router.url.split("/")[2]))
+    connecting = green.spawn(transport.connect, backend.monotonic() + 5)
+    peer = router.accept(handshake=False)
+    while b"\r\n\r\n" not in peer.read():
+        pass
+    peer.raw(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
+    error = connecting.error()
+    assert text in str(error)
+    assert "tell-tale" not in str(error)
 
 
 def test_a_refusal_s_own_words_are_passed_on(refused):
