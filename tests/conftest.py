@@ -5,6 +5,7 @@ import gc
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import time
 import warnings
@@ -178,6 +179,20 @@ def run_python(tmp_path):
 
     return run
 
+
+@pytest.fixture
+def without_ctrl_c(green):
+    """Take out of a program's standard error what the library says there of every Ctrl-C that comes up in its hub."""
+
+    def without_ctrl_c(errors):
+        return GEVENT_ON_CTRL_C.sub("", errors) if green.backend.name == "gevent" else errors
+
+    return without_ctrl_c
+
+
+GEVENT_ON_CTRL_C = re.compile(
+    r"(Traceback \(most recent call last\):\n(  .*\n)+)?KeyboardInterrupt\n[-0-9T:]+Z(\n| .* failed with KeyboardInterrupt\n\n)"
+)
 
 # Leaks.
 
