@@ -191,7 +191,8 @@ def without_ctrl_c(green):
 
 
 GEVENT_ON_CTRL_C = re.compile(
-    r"(Traceback \(most recent call last\):\n(  .*\n)+)?KeyboardInterrupt\n[-0-9T:]+Z(\n| .* failed with KeyboardInterrupt\n\n)"
+    r"(Traceback \(most recent call last\):\n(  .*\n)+)?KeyboardInterrupt\n"
+    r"[-0-9T:]+Z(\n| .* failed with KeyboardInterrupt\n\n)"
 )
 
 # Leaks.
