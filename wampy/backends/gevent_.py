@@ -200,8 +200,7 @@ class _Watch(Watch):
     def _run(self) -> None:
         try:
             while not self._closed:
-                if not self._read_watcher.active:
-                    self._read_watcher.start(self._loop.run_callback, self._wake)
+                self._keep_watching()
                 self._parked = True
                 self._hub.switch()
                 self._parked = False
@@ -215,6 +214,13 @@ class _Watch(Watch):
             # on_readable does not raise; if it ever does (a gevent.Timeout in a hook), say so and go on.
             traceback.print_exc()
             self._restart()
+
+    def _keep_watching(self) -> None:
+        # The writing too: a second Ctrl-C, while gevent still reports the first one, may have stopped either.
+        if not self._read_watcher.active:
+            self._read_watcher.start(self._loop.run_callback, self._wake)
+        if self._on_writable is not None and not self._write_watcher.active:
+            self._write_watcher.start(self._loop.run_callback, self._writable)
 
     def _restart(self) -> None:
         self._parked = False

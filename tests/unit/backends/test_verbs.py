@@ -127,6 +127,23 @@ def test_a_foreign_switch_does_not_end_a_wait(backend, green):
     assert waiting.result() is True
 
 
+def test_the_main_program_may_wait_with_nothing_else_to_do(run_python):
+    done = run_python(
+        """
+        import os, signal, sys
+        from wampy.backends import get_backend
+        sys.stderr = open(os.devnull, "w")
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        try:
+            get_backend().slot().wait()
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    )
+    assert done.stdout == "interrupted\n"
+
+
 def test_waiting_costs_no_processor_time(backend):
     before = time.process_time()
     backend.slot().wait(0.3)
@@ -410,6 +427,57 @@ def test_ctrl_c_in_the_reader_reaches_the_main_program_and_the_reader_goes_on(ru
     assert done.stdout.splitlines() == ["interrupted", "[b'one', b'two', b'three']"], done.stderr
 
 
+def test_ctrl_c_again_and_again_leaves_a_watch_alive(run_python):
+    # An alarm's handler that raises is what Ctrl-C is, at whatever step of the hub it comes.
+    done = run_python(
+        """
+        import os, signal, socket, sys, time
+        from wampy.backends import get_backend
+        backend = get_backend()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        heard, told, raised = [], [], []
+        def turn():
+            try:
+                heard.append(ours.recv(100_000))
+            except BlockingIOError:
+                pass
+        def work(end):
+            while time.monotonic() < end:
+                try:
+                    theirs.send(b"x" * 100)
+                except BlockingIOError:
+                    pass
+                backend.sleep(0.0002)
+        def interrupt(signum, frame):
+            if frame is None or frame.f_code.co_name != "<module>":
+                raised.append(1)
+                raise KeyboardInterrupt
+        sys.stderr = open(os.devnull, "w")  # gevent reports each
+        watch = backend.watch(ours, turn)
+        watch.want_write(lambda: told.append(1))
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.0071, 0.0071)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            try:
+                work(end)
+            except KeyboardInterrupt:
+                pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        backend.sleep(0.1)
+        before = len(told)
+        theirs.send(b"the end")
+        backend.sleep(0.1)
+        print(len(raised) > 20, heard[-1], len(told) > before)
+        watch.close()
+        backend.sleep(0)
+        """
+    )
+    assert done.stdout == "True b'the end' True\n"
+
+
 def test_write_readiness_is_told_until_nobody_wants_it(read, pair, green):
     reader, calls = read(), []
     reader.watch.want_write(lambda: calls.append(1))
@@ -583,6 +651,47 @@ def test_a_forked_child_may_not(run_python):
     assert done.returncode == 0, done.stderr
     assert "WampyError" in done.stdout
     assert "forked child" in done.stdout
+
+
+def test_a_forked_child_leaves_a_watch_s_socket_to_its_parent(run_python):
+    done = run_python(
+        """
+        import os, socket
+        from wampy.backends import get_backend
+        backend = get_backend()
+        def watched(heard):
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            return backend.watch(ours, lambda: heard.append(ours.recv(10))), theirs
+        heard = []
+        watch, theirs = watched(heard)
+        backend.sleep(0.05)
+        pid = os.fork()
+        if pid == 0:
+            backend.sleep(0.3)
+            watch.close()
+            own = []
+            another, peer = watched(own)
+            peer.send(b"own")
+            backend.sleep(0.1)
+            another.close()
+            print(watch.orphaned, heard, own, flush=True)
+            os._exit(0)
+        for number in range(5):
+            theirs.send(b"%d" % number)
+            backend.sleep(0.08)
+        os.waitpid(pid, 0)
+        theirs.send(b"last")
+        backend.sleep(0.1)
+        print(watch.orphaned, heard)
+        watch.close()
+        backend.sleep(0)
+        """
+    )
+    assert done.stdout.splitlines() == [
+        "True [] [b'own']",
+        "False [b'0', b'1', b'2', b'3', b'4', b'last']",
+    ], done.stderr
 
 
 # In a patched program.
