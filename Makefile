@@ -28,11 +28,18 @@ python_problem = $(shell sh .ci/python-problem '$(PYTHON)')
 # A folder left half made by an interruption is made again.
 make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear $(1)
 
-.PHONY: help demo test fuzz check lint types docs tox clean
+# What runs on gevent too in `make test`.
+SCENARIOS := $(patsubst %,tests/integration/test_%.py,calls events registrations errors concurrency client_life \
+    interruptions timeouts serializers transports leaks patched)
+# The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
+NAMED = $(strip $(foreach word,$(ARGS),$(wildcard $(firstword $(subst ::, ,$(word))))))
+
+.PHONY: help demo test test-backends fuzz check lint types docs tox clean
 
 help:
 	@echo 'make demo    see wampy at work on a real router'
-	@echo 'make test    run all tests (make test ARGS="-k name" passes arguments to pytest)'
+	@echo 'make test    run all tests, the scenarios on gevent too (make test ARGS="-k name" passes arguments to pytest)'
+	@echo 'make test-backends  run all tests on each library of green threads'
 	@echo 'make fuzz    fuzz all serializers for FUZZ_SECONDS=60, guided by coverage (Linux)'
 	@echo 'make check   ruff, mypy and the documentation, warnings are errors'
 	@echo 'make docs    build the documentation into docs/_build/html'
@@ -44,7 +51,15 @@ demo: $(READY) $(ROUTER_READY)
 	@$(PY) -m wampy demo
 
 test: $(READY) $(ROUTER_READY) $(VECTORS_READY)
-	@$(PY) -m pytest $(ARGS)
+	@WAMPY_ASYNC_NAME=eventlet $(PY) -m pytest $(ARGS)
+ifeq ($(NAMED),)
+	@echo 'The scenarios once more, on gevent:'
+	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(SCENARIOS) $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS choose none of these
+endif
+
+test-backends: $(READY) $(ROUTER_READY) $(VECTORS_READY)
+	@WAMPY_ASYNC_NAME=eventlet $(PY) -m pytest $(ARGS)
+	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(ARGS)
 
 fuzz: $(READY)
 	@$(PY) tests/fuzz/run_atheris.py $(FUZZ_SECONDS)

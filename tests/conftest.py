@@ -2,8 +2,10 @@
 
 import contextlib
 import gc
+import importlib
 import importlib.util
 import os
+import re
 import sys
 import time
 import warnings
@@ -16,6 +18,9 @@ PLUGIN = "wampy.testing.pytest_plugin"
 
 # Fixtures whose processes and descriptors outlive a test.
 SHARED_ROUTERS = ("wampy_router", "auth_router", "tls_router", "mortal_router", "transports_router")
+
+# What a hub opens, once for each OS thread.
+OF_THE_HUB = ("/epoll", "eventpoll", "[eventfd]")
 
 # Seconds that what a test left behind may take to go away by itself.
 GRACE = 3.0
@@ -84,10 +89,18 @@ class Running:
 
 
 class Green:
-    """Green threads for tests, in the words of wampy's own seam, whichever library is behind it."""
+    """Green threads for tests, in the words of wampy's own seam, whichever library is behind it.
+
+    A run of the tests is for one library, which ``WAMPY_ASYNC_NAME`` names.
+    """
 
     def __init__(self, backend):
         self.backend = backend
+
+    @property
+    def library(self):
+        """The library itself, for what its users do with it: ``library.Timeout``, ``library.sleep``."""
+        return importlib.import_module(self.backend.name)
 
     def spawn(self, function, *args, **kwargs):
         return Running(self.backend, function, args, kwargs)
@@ -167,6 +180,21 @@ def run_python(tmp_path):
     return run
 
 
+@pytest.fixture
+def without_ctrl_c(green):
+    """Take out of a program's standard error what the library says there of every Ctrl-C that comes up in its hub."""
+
+    def without_ctrl_c(errors):
+        return GEVENT_ON_CTRL_C.sub("", errors) if green.backend.name == "gevent" else errors
+
+    return without_ctrl_c
+
+
+GEVENT_ON_CTRL_C = re.compile(
+    r"(Traceback \(most recent call last\):\n(  .*\n)+)?KeyboardInterrupt\n"
+    r"[-0-9T:]+Z(\n| .* failed with KeyboardInterrupt\n\n)"
+)
+
 # Leaks.
 
 
@@ -182,21 +210,22 @@ def _green_threads():
     module = sys.modules.get("greenlet")
     if module is None:
         return {}
-    hubs = sys.modules.get("eventlet.hubs")
-    hub = hubs.get_hub().greenlet if hubs is not None else None
     return {
         id(each): each
         for each in gc.get_objects()
         # Not isinstance: there are weak proxies among them, and what they stood for may be gone.
-        if issubclass(type(each), module.greenlet)
-        and each
-        and each is not hub
-        and each.parent is not None
-        and not _is_hub_of_an_ended_thread(each)
+        if issubclass(type(each), module.greenlet) and each and each.parent is not None and not _is_hub(each)
     }
 
 
-def _is_hub_of_an_ended_thread(each):
+def _is_hub(each):
+    """Whether it is a hub, which belongs to an OS thread and stays; maybe one whose thread has ended."""
+    gevent = sys.modules.get("gevent.hub")
+    if gevent is not None and issubclass(type(each), gevent.Hub):
+        return True
+    eventlet = sys.modules.get("eventlet.hubs")
+    if eventlet is not None and each is eventlet.get_hub().greenlet:
+        return True
     frame = each.gr_frame
     while frame is not None and frame.f_back is not None:
         frame = frame.f_back
@@ -234,7 +263,7 @@ def _left_behind(before):
     left = [
         f"descriptor {number} {name}"
         for number, name in _descriptors().items()
-        if descriptors.get(number) != name and "/epoll" not in name and "eventpoll" not in name
+        if descriptors.get(number) != name and not any(kind in name for kind in OF_THE_HUB)
     ]
     left += [_describe_green(each) for key, each in _green_threads().items() if key not in green_threads]
     left += [_describe_child(each) for key, each in _children().items() if key not in children]
@@ -250,12 +279,13 @@ def nothing_is_left_behind(request):
             request.getfixturevalue(name)
     before = _descriptors(), _green_threads(), _children()
     yield
+    backends = sys.modules.get("wampy.backends")
+    sleep = time.sleep if backends is None else backends.get_backend().sleep
     deadline = time.monotonic() + GRACE
     left = _left_behind(before)
     while left and time.monotonic() < deadline:
         gc.collect()
-        eventlet = sys.modules.get("eventlet")
-        (eventlet or time).sleep(0.02)
+        sleep(0.02)
         left = _left_behind(before)
     assert not left, "\n".join(["left behind:", *left])
 
@@ -265,8 +295,10 @@ def quick_leak_check():
     """Make the leak check quick: it looks at every object, and those of the modules are most of them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import wampy.backends.eventlet_
-        import wampy.peers  # noqa: F401
+        import wampy.backends
+        import wampy.peers
+
+        wampy.backends.get_backend()
     gc.collect()
     gc.freeze()
     yield

@@ -69,6 +69,8 @@ PATHS = {
     "wampy.roles.caller.PendingCall": "class",
     "wampy.configure_async": "same as wampy.backends.configure_async",
     "wampy.backends.configure_async": "function",
+    "wampy.configure_backend": "same as wampy.backends.configure_backend",
+    "wampy.backends.configure_backend": "function",
     "wampy.configure_logging": "same as wampy.config.configure_logging",
     "wampy.config.configure_logging": "function",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "2.0.0.dev0"
 
 if TYPE_CHECKING:
-    from wampy.backends import configure_async
+    from wampy.backends import configure_async, configure_backend
     from wampy.config import configure_logging
     from wampy.errors import RemoteError, WampyError, WampyTimeOutError
     from wampy.peers.clients import Client
@@ -30,6 +30,7 @@ _WHERE = {
     "WampyTimeOutError": "wampy.errors",
     "callee": "wampy.roles",
     "configure_async": "wampy.backends",
+    "configure_backend": "wampy.backends",
     "configure_logging": "wampy.config",
     "subscribe": "wampy.roles",
 }
@@ -45,6 +46,7 @@ __all__ = [
     "__version__",
     "callee",
     "configure_async",
+    "configure_backend",
     "configure_logging",
     "subscribe",
 ]
@@ -53,7 +55,7 @@ logging.getLogger("wampy").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `import wampy` costs nothing and does not pull eventlet in.
+    # Lazy, so that `import wampy` costs nothing and does not pull a green-thread library in.
     try:
         module = _WHERE[name]
     except KeyError:

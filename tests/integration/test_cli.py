@@ -40,7 +40,7 @@ SHOP = """
 
         @callee(procedure="shop.is_patched")
         def is_patched(self):
-            return "eventlet" in socket.socket.__module__
+            return os.environ.get("WAMPY_ASYNC_NAME", "eventlet") in socket.socket.__module__
 
         @subscribe(topic="shop.news")
         def on_news(self, text):
@@ -317,15 +317,22 @@ def test_an_application_may_end_the_process(wampy, crossbar):
     assert "left early: wamp.close." in out
 
 
+def has_ended(child):
+    try:
+        return child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # in a program patched by gevent a child's end is asked for at once
+        return True
+
+
 def test_a_forked_child_takes_its_signals_for_itself(running, caller):
     process = running("shop:Odd")
     child = psutil.Process(caller.rpc.odd.fork())
     time.sleep(0.3)
     child.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + 5.0
-    while child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+    while not has_ended(child) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert child.status() == psutil.STATUS_ZOMBIE
+    assert has_ended(child)
     assert process.popen.poll() is None
     code, _, errors = process.end(signal.SIGINT)
     assert (code, len(complaints(errors))) == (0, 1)

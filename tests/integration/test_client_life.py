@@ -402,7 +402,7 @@ def program(tmp_path):
         process.communicate()
 
 
-def test_ctrl_c_gets_through_wait(program, router, join):
+def test_ctrl_c_gets_through_wait(program, router, join, without_ctrl_c):
     client = join()
     process = program(WAITS, router.url)
     assert client.call("com.example.waiting") == "here"
@@ -410,10 +410,10 @@ def test_ctrl_c_gets_through_wait(program, router, join):
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=10)
     assert time.monotonic() - sent < 5
-    assert (out, errors, process.returncode) == ("interrupted None\n", "", 0)
+    assert (out, without_ctrl_c(errors), process.returncode) == ("interrupted None\n", "", 0)
 
 
-def test_ctrl_c_while_a_call_waits(program, router):
+def test_ctrl_c_while_a_call_waits(program, router, without_ctrl_c):
     code = """
         import sys, time
         from wampy import Client
@@ -432,7 +432,7 @@ def test_ctrl_c_while_a_call_waits(program, router):
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=10)
-    assert (out, errors, process.returncode) == ("interrupted 1\n", "", 0)
+    assert (out, without_ctrl_c(errors), process.returncode) == ("interrupted 1\n", "", 0)
 
 
 def test_a_program_that_just_ends(run_python, router):

@@ -33,11 +33,9 @@ class Service(Client):
 
 
 def test_a_pending_call_can_be_asked_again_after_its_waiter_was_torn_away(join, green):
-    import eventlet
-
     join(Service)
     call = join().rpc.com.example.slow.call_async(0.4)
-    with eventlet.Timeout(0.05, False):
+    with green.library.Timeout(0.05, False):
         call.result()
     assert not call.done()
     waiting = green.spawn(call.result)
@@ -246,9 +244,7 @@ def test_a_logging_handler_that_fails_does_not_hold_up_the_end(make_client, gree
     capfd.readouterr()
 
 
-def test_a_timeout_that_goes_off_in_a_handler_costs_no_other_message(join):
-    import eventlet
-
+def test_a_timeout_that_goes_off_in_a_handler_costs_no_other_message(join, green):
     class Strikes(MessageHandler):
         seen = 0
 
@@ -256,7 +252,7 @@ def test_a_timeout_that_goes_off_in_a_handler_costs_no_other_message(join):
             super().handle_result(message_obj)
             self.seen += 1
             if self.seen == 3:
-                raise eventlet.Timeout(0.0)
+                raise green.library.Timeout(0.0)
 
     join(Service)
     client = join(message_handler_cls=Strikes)
@@ -267,6 +263,7 @@ def test_a_timeout_that_goes_off_in_a_handler_costs_no_other_message(join):
 FORKS = """
     import os, sys, time
     from wampy import Client, callee
+    from wampy.backends import get_backend
 
     class Service(Client):
         @callee(procedure="com.example.parent")
@@ -277,12 +274,12 @@ FORKS = """
         assert client.call("com.example.parent") == os.getpid()
         child = os.fork()
         if child == 0:
-            import eventlet
+            sleep = get_backend().sleep
             try:
                 with Client(url=sys.argv[1]) as own:  # a client of the child's own
                     for _ in range(100):
                         assert own.call("com.example.parent") == os.getppid()
-                        eventlet.sleep(0.001)
+                        sleep(0.001)
                 try:
                     client.call("com.example.parent")
                 except Exception as error:

@@ -587,8 +587,8 @@ def link_into(place, distribution):
 
 
 @pytest.fixture(scope="module")
-def fresh_python(tmp_path_factory):
-    """Make a virtual environment with wampy, what it needs, pytest, what it needs, and nothing else.
+def fresh_python(tmp_path_factory, green):
+    """Make a virtual environment with wampy, its backend, pytest, what they need, and nothing else.
 
     The packages are linked from the environment that runs the tests, so that no network is needed.
     """
@@ -597,7 +597,7 @@ def fresh_python(tmp_path_factory):
     (place,) = folder.glob("lib/python*/site-packages")
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    found = requirements_of("pytest", {})
+    found = requirements_of(green.backend.name, requirements_of("pytest", {}))
     for line in setup["options"]["install_requires"].split():
         requirements_of(re.match(r"[\w.-]+", line)[0], found)
     for distribution in found.values():

@@ -8,8 +8,6 @@ own green thread, the reader.
 from __future__ import annotations
 
 import os
-import signal
-import socket as stdlib_socket
 import traceback
 import warnings
 import weakref
@@ -28,12 +26,13 @@ with warnings.catch_warnings():
     from eventlet.hubs import trampoline
     from eventlet.support import greenlets as greenlet
 
-from wampy.errors import WampyError
+from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _socket = eventlet.patcher.original("socket")
 _threading = eventlet.patcher.original("threading")
+_getaddrinfo = _socket.getaddrinfo
 
 _get_hub = eventlet.hubs.get_hub
 _getcurrent = greenlet.getcurrent
@@ -320,34 +319,12 @@ class EventletBackend(Backend):
 
     def on_signals(self, callback: Callable[[int], None]) -> Callable[[], None]:
         hub = _get_hub()
-        # Python writes each signal's number into one end as it comes, which wakes a hub that polls the other.
-        ours, theirs = _socket.socketpair()
-        ours.setblocking(False)
-        theirs.setblocking(False)
-        try:
-            before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        except ValueError:
-            ours.close()
-            theirs.close()
-            raise
 
-        def arrived(_fileno: int) -> None:
-            try:
-                signums = ours.recv(4096)
-            except OSError:
-                return  # ended in this very batch
-            for signum in signums:
-                callback(signum)
+        def listen(sock: Socket, arrived: Callable[[], None]) -> Callable[[], None]:
+            listener = hub.add(hub.READ, sock.fileno(), lambda _fileno: arrived(), lambda _error: None, lambda: None)
+            return lambda: hub.remove(listener)
 
-        listener = hub.add(hub.READ, ours.fileno(), arrived, lambda _error: None, lambda: None)
-
-        def restore() -> None:
-            signal.set_wakeup_fd(before)
-            hub.remove(listener)
-            ours.close()
-            theirs.close()
-
-        return restore
+        return hear_signals(_socket.socketpair(), callback, listen)
 
     def mutex(self) -> AbstractContextManager[Any]:
         return nullcontext()  # green threads switch only where they wait
@@ -356,56 +333,20 @@ class EventletBackend(Backend):
         return os.getpid(), _threading.get_ident()
 
     def check_caller(self, home: Any) -> None:
-        pid, thread = home
-        if os.getpid() != pid:
-            raise WampyError(
-                "this client was started before os.fork(); a forked child must start a client of its own"
-            )
-        if _threading.get_ident() != thread:
-            raise WampyError(
-                "this client belongs to another OS thread: eventlet's green threads cannot wait across OS "
-                "threads. Start a client in this thread, or hand the work over with a queue of your own"
-            )
+        check_home(home, self.home(), self.name)
         if _getcurrent() is _get_hub().greenlet:
-            raise WampyError(
-                "a blocking request was made inside eventlet's hub (a timer's callback), where nothing may "
-                "block; make it in a green thread: eventlet.spawn(…)"
-            )
+            raise in_the_hub(self.name)
 
     def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
-        # The system's resolver on an OS thread of its own: eventlet's green DNS ignores part of the system's
-        # name resolution, and the plain call would stop every green thread for as long as a name server takes.
-        kind = stdlib_socket.SOCK_STREAM
-        try:
-            flags = stdlib_socket.AI_NUMERICHOST
-            numeric: Sequence[tuple[Any, ...]] = _socket.getaddrinfo(host, port, family, kind, 0, flags)
-            return numeric
-        except stdlib_socket.gaierror:
-            pass  # a name: ask the system
-        except UnicodeError as exc:
-            raise stdlib_socket.gaierror(stdlib_socket.EAI_NONAME, f"not a host name ({exc})") from exc
-        ours, theirs = _socket.socketpair()
-        outcome: list[Any] = []
-
-        def look_up() -> None:
-            try:
-                outcome.append(_socket.getaddrinfo(host, port, family, kind))
-            except OSError as exc:
-                outcome.append(exc)
-            finally:
-                theirs.close()  # wakes the waiter, which reads the end of the stream
-
-        try:
-            _threading.Thread(target=look_up, name=f"wampy-resolve-{host}", daemon=True).start()
-            if not self.wait(ours, READ, deadline):
-                raise TimeoutError(f"looking up {host!r} took too long")
-        finally:
-            ours.close()
-        found = outcome[0]
-        if isinstance(found, OSError):
-            raise found
-        addresses: Sequence[tuple[Any, ...]] = found
-        return addresses
+        return look_up(
+            host,
+            port,
+            family,
+            ask=_getaddrinfo,
+            make_pair=_socket.socketpair,
+            start_thread=lambda look: _threading.Thread(target=look, name=f"wampy-resolve-{host}", daemon=True).start(),
+            wait=lambda sock: self.wait(sock, READ, deadline),
+        )
 
     def monkey_patch(self) -> None:
         eventlet.monkey_patch()

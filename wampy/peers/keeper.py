@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wampy.backends import get_backend
+from wampy.backends import settle_backend
 from wampy.config.options import Options
 from wampy.constants import CLOSE_NORMAL
 from wampy.errors import AbortError, ConnectionClosed, ConnectionError, SessionClosed, WampyError
@@ -52,7 +52,7 @@ class Keeper:
     ) -> None:
         self.urls = list(urls)
         self.options = options
-        self.backend = get_backend()
+        self.backend = settle_backend()
         self.running = False
         # Starts are numbered, so that one that was stopped while it waited knows that it is over.
         self._starts = 0

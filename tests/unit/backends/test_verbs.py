@@ -1,0 +1,706 @@
+"""The seam's verbs, the same on each backend: slots, tasks, watches and the rest, on real sockets."""
+
+import errno
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from wampy.errors import WampyError
+from wampy.interfaces import READ, WRITE
+
+# Slots.
+
+
+def test_a_slot_is_filled_once(backend):
+    slot = backend.slot()
+    assert not slot.done
+    assert slot.set("first")
+    assert not slot.set("second")
+    assert slot.done
+    assert slot.value == "first"
+
+
+def test_a_slot_that_is_filled_already_does_not_block(backend):
+    slot = backend.slot()
+    slot.set()
+    assert slot.wait()
+    assert slot.wait(0)
+    assert slot.value is None
+
+
+def test_all_waiters_of_a_slot_go_on_after_the_one_that_fills_it(backend, green):
+    slot, order = backend.slot(), []
+    waiters = [green.spawn(lambda number=number: order.append((number, slot.wait()))) for number in range(3)]
+    green.sleep(0.01)
+    slot.set()
+    order.append("set never switches")
+    for waiter in waiters:
+        waiter.result()
+    assert order == ["set never switches", (0, True), (1, True), (2, True)]
+
+
+def test_waiting_for_a_slot_ends_at_the_timeout(backend):
+    slot, before = backend.slot(), time.monotonic()
+    assert slot.wait(0.03) is False
+    assert time.monotonic() - before >= 0.025
+    assert not slot.done
+    assert slot.wait(0) is False
+    assert slot.wait(-1) is False
+    slot.set()
+    assert slot.wait(0.01)
+
+
+def test_waiting_with_a_timeout_ends_when_the_slot_is_filled(backend, green):
+    slot = backend.slot()
+    waiting = green.spawn(slot.wait, 60)
+    green.sleep(0.01)
+    slot.set()
+    assert waiting.result(2.0) is True
+
+
+def test_a_waiter_that_was_killed_is_not_woken_from_a_later_wait(backend, green):
+    first, second, seen = backend.slot(), backend.slot(), []
+
+    def waits():
+        try:
+            first.wait()
+        except backend.kill_error:
+            seen.append("killed")
+        seen.append(second.wait(0.1))
+
+    waiting = green.spawn(waits)
+    green.sleep(0.01)
+    waiting.kill()
+    first.set()  # queues its wake-up, which comes when the second wait has begun
+    waiting.result()
+    assert seen == ["killed", False], "a wake-up for the first slot ended the wait for the second"
+
+
+def test_a_waiter_that_was_killed_is_not_woken_from_a_sleep(backend, green):
+    slot, slept = backend.slot(), []
+
+    def waits():
+        try:
+            slot.wait(0.02)
+        except backend.kill_error:
+            before = time.monotonic()
+            green.sleep(0.1)
+            slept.append(time.monotonic() - before)
+
+    waiting = green.spawn(waits)
+    green.sleep(0.01)
+    waiting.kill()
+    slot.set()
+    waiting.result()
+    assert slept[0] >= 0.09
+
+
+def test_a_foreign_switch_does_not_end_a_wait(backend, green):
+    import greenlet
+
+    slot, inside = backend.slot(), []
+
+    def waits():
+        inside.append(greenlet.getcurrent())
+        return slot.wait()
+
+    waiting = green.spawn(waits)
+    green.sleep(0.01)
+    backend.call_later(0, inside[0].switch)
+    green.sleep(0.02)
+    assert not waiting.done
+    slot.set()
+    assert waiting.result() is True
+
+
+def test_the_main_program_may_wait_with_nothing_else_to_do(run_python):
+    done = run_python(
+        """
+        import os, signal, sys
+        from wampy.backends import get_backend
+        sys.stderr = open(os.devnull, "w")
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        try:
+            get_backend().slot().wait()
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    )
+    assert done.stdout == "interrupted\n"
+
+
+def test_waiting_costs_no_processor_time(backend):
+    before = time.process_time()
+    backend.slot().wait(0.3)
+    assert time.process_time() - before < 0.1
+
+
+# Tasks.
+
+
+def test_a_task_runs_when_its_maker_blocks(backend):
+    seen = []
+    task = backend.spawn(lambda *args: seen.append((args, task.is_current)), 1, 2)
+    assert seen == []
+    assert task.join(2.0)
+    assert seen == [((1, 2), True)]
+    assert not task.is_current
+
+
+def test_joining_a_task_that_goes_on_ends_at_the_timeout(backend):
+    let_go = backend.slot()
+    task = backend.spawn(let_go.wait)
+    assert task.join(0.02) is False
+    let_go.set()
+    assert task.join(2.0) is True
+    assert task.join(0) is True
+
+
+def test_a_throw_into_a_task_that_has_not_started_ends_it(backend):
+    task = backend.spawn(backend.sleep, 60)
+    task.throw(backend.kill_error())
+    assert task.join(2.0)
+
+
+@pytest.mark.parametrize("wait", ["sleep", "slot"])
+def test_a_throw_reaches_a_task_that_waits(backend, wait):
+    seen, slot = [], backend.slot()
+
+    def waits():
+        try:
+            backend.sleep(60) if wait == "sleep" else slot.wait()
+        except ValueError as error:
+            seen.append(error)
+
+    task = backend.spawn(waits)
+    backend.sleep(0.01)
+    error = ValueError("thrown")
+    task.throw(error)
+    assert seen == [], "throw never switches"
+    assert task.join(2.0)
+    assert seen == [error]
+
+
+def test_a_throw_asks_again_before_it_strikes(backend):
+    slot, wanted = backend.slot(), [True]
+    task = backend.spawn(slot.wait)
+    backend.sleep(0.01)
+    task.throw(backend.kill_error(), still=lambda: wanted[0])
+    wanted[0] = False
+    assert task.join(0.02) is False
+    wanted[0] = True
+    task.throw(backend.kill_error(), still=lambda: wanted[0])
+    assert task.join(2.0)
+
+
+def test_a_throw_into_a_task_that_is_over_is_nothing(backend):
+    task = backend.spawn(lambda: None)
+    assert task.join(2.0)
+    task.throw(backend.kill_error())
+    backend.sleep(0.01)
+
+
+def test_a_task_that_raises_says_so_and_ends(backend, capfd):
+    def fails():
+        raise ValueError("the last resort")
+
+    assert backend.spawn(fails).join(2.0)
+    assert "the last resort" in capfd.readouterr().err
+
+
+def test_a_killed_task_is_silent(backend, capfd):
+    task = backend.spawn(backend.sleep, 60)
+    backend.sleep(0.01)
+    task.throw(backend.kill_error())
+    assert task.join(2.0)
+    assert capfd.readouterr().err == ""
+
+
+# Timers.
+
+
+def test_timers_are_called_in_order_and_can_be_called_off(backend):
+    seen = []
+    backend.call_later(0.02, seen.append, "later")
+    backend.call_later(0.0, seen.append, "now")
+    cancelled = backend.call_later(0.0, seen.append, "cancelled")
+    cancelled.cancel()
+    backend.sleep(0.05)
+    assert seen == ["now", "later"]
+    cancelled.cancel()
+
+
+def test_the_clock_goes_forward(backend):
+    before = backend.monotonic()
+    backend.sleep(0.02)
+    assert backend.monotonic() - before >= 0.015
+
+
+# Watches.
+
+
+def test_the_reader_is_called_when_there_is_something_to_read(read, pair, green):
+    reader = read()
+    green.sleep(0.01)
+    assert reader.turns == []
+    pair[1].send(b"one")
+    green.wait_until(lambda: reader.heard == b"one")
+    pair[1].send(b"two")
+    green.wait_until(lambda: reader.heard == b"onetwo")
+    assert len(reader.turns) == 2
+
+
+def test_what_was_there_before_the_watch_is_read_too(read, pair, green):
+    pair[1].send(b"early")
+    reader = read()
+    green.wait_until(lambda: reader.heard == b"early")
+
+
+def test_a_poke_gives_the_reader_a_turn(read, green):
+    reader = read()
+    reader.watch.poke()
+    green.wait_until(lambda: reader.turns == [None])
+
+
+def test_the_reader_knows_itself(read, pair, green):
+    seen = []
+    reader = read(lambda data: seen.append(reader.watch.is_reader))
+    pair[1].send(b"x")
+    green.wait_until(lambda: seen)
+    assert seen == [True]
+    assert not reader.watch.is_reader
+
+
+def test_a_reader_that_is_blocked_does_not_spin_and_goes_on(read, pair, green, backend):
+    let_go = backend.slot()
+    reader = read(lambda data: let_go.wait())
+    pair[1].send(b"one")
+    green.wait_until(lambda: reader.turns)
+    pair[1].send(b"two")
+    before = time.process_time()
+    green.sleep(0.3)
+    assert time.process_time() - before < 0.1
+    assert reader.heard == b"one"
+    let_go.set()
+    green.wait_until(lambda: reader.heard == b"onetwo")
+
+
+def test_a_closed_watch_reads_no_more_and_its_reader_ends(read, pair, green):
+    reader = read()
+    green.sleep(0.01)
+    reader.watch.close()
+    pair[1].send(b"late")
+    reader.watch.poke()
+    reader.watch.close()
+    green.sleep(0.02)
+    assert reader.turns == []
+
+
+def test_a_watch_can_be_closed_before_its_reader_has_started(read, pair, green):
+    pair[1].send(b"early")
+    reader = read()
+    reader.watch.close()
+    green.sleep(0.02)
+    assert reader.turns == []
+
+
+def test_a_watch_can_be_closed_in_its_reader(read, pair, green):
+    reader = read(lambda data: reader.watch.close())
+    pair[1].send(b"one")
+    green.wait_until(lambda: reader.turns)
+    pair[1].send(b"two")
+    green.sleep(0.02)
+    assert reader.heard == b"one"
+
+
+def test_a_watch_can_be_closed_while_its_reader_is_blocked(read, pair, green, backend):
+    let_go = backend.slot()
+    reader = read(lambda data: let_go.wait())
+    pair[1].send(b"one")
+    green.wait_until(lambda: reader.turns)
+    reader.watch.close()
+    pair[1].send(b"two")
+    let_go.set()
+    green.sleep(0.02)
+    assert reader.heard == b"one"
+
+
+class Unwelcome(BaseException):
+    """Neither an Exception nor what ends programs."""
+
+
+@pytest.mark.parametrize("error", [ValueError, Unwelcome])
+def test_a_reader_that_raises_goes_on(read, pair, green, capfd, error):
+    def then(data):
+        if data == b"bad":
+            raise error("in the reader")
+
+    reader = read(then)
+    pair[1].send(b"bad")
+    green.wait_until(lambda: reader.turns)
+    pair[1].send(b"good")
+    green.wait_until(lambda: reader.heard == b"badgood", 2.0)
+    assert "in the reader" in capfd.readouterr().err
+    pair[1].send(b"better")
+    green.wait_until(lambda: reader.heard == b"badgoodbetter", 2.0)
+
+
+def test_ctrl_c_in_the_reader_reaches_the_main_program_and_the_reader_goes_on(run_python):
+    # In a process of its own: it is the main green thread that gets it.
+    done = run_python(
+        """
+        import socket
+        from wampy.backends import get_backend
+        backend = get_backend()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        seen = []
+        def turn():
+            seen.append(ours.recv(100))
+            if seen == [b"one"]:
+                raise KeyboardInterrupt
+        watch = backend.watch(ours, turn)
+        theirs.send(b"one")
+        try:
+            backend.sleep(5)
+        except KeyboardInterrupt:
+            print("interrupted")
+        theirs.send(b"two")
+        backend.sleep(0.05)
+        theirs.send(b"three")
+        backend.sleep(0.05)
+        print(seen)
+        watch.close()
+        backend.sleep(0)
+        """
+    )
+    assert done.stdout.splitlines() == ["interrupted", "[b'one', b'two', b'three']"], done.stderr
+
+
+def test_ctrl_c_again_and_again_leaves_a_watch_alive(run_python):
+    # An alarm's handler that raises is what Ctrl-C is, at whatever step of the hub it comes.
+    done = run_python(
+        """
+        import os, signal, socket, sys, time
+        from wampy.backends import get_backend
+        backend = get_backend()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        heard, told, raised = [], [], []
+        def turn():
+            try:
+                heard.append(ours.recv(100_000))
+            except BlockingIOError:
+                pass
+        def work(end):
+            while time.monotonic() < end:
+                try:
+                    theirs.send(b"x" * 100)
+                except BlockingIOError:
+                    pass
+                backend.sleep(0.0002)
+        def interrupt(signum, frame):
+            if frame is None or frame.f_code.co_name != "<module>":
+                raised.append(1)
+                raise KeyboardInterrupt
+        sys.stderr = open(os.devnull, "w")  # gevent reports each
+        watch = backend.watch(ours, turn)
+        watch.want_write(lambda: told.append(1))
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.0071, 0.0071)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            try:
+                work(end)
+            except KeyboardInterrupt:
+                pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        backend.sleep(0.1)
+        before = len(told)
+        theirs.send(b"the end")
+        backend.sleep(0.1)
+        print(len(raised) > 20, heard[-1], len(told) > before)
+        watch.close()
+        backend.sleep(0)
+        """
+    )
+    assert done.stdout == "True b'the end' True\n"
+
+
+def test_write_readiness_is_told_until_nobody_wants_it(read, pair, green):
+    reader, calls = read(), []
+    reader.watch.want_write(lambda: calls.append(1))
+    green.wait_until(lambda: len(calls) > 2)
+    reader.watch.want_write(None)
+    green.sleep(0.01)
+    before = len(calls)
+    green.sleep(0.02)
+    assert len(calls) == before
+    pair[1].send(b"still read")
+    green.wait_until(lambda: reader.heard == b"still read")
+
+
+def test_write_readiness_waits_for_room(read, pair, green):
+    reader, calls = read(), []
+    with pytest.raises(BlockingIOError):
+        while True:
+            pair[0].send(b"x" * 65536)
+    reader.watch.want_write(lambda: (calls.append(1), reader.watch.want_write(None)))
+    green.sleep(0.02)
+    assert calls == []
+    with pytest.raises(BlockingIOError):
+        while True:
+            pair[1].recv(1 << 20)
+    green.wait_until(lambda: calls)
+    green.sleep(0.01)
+    assert calls == [1], "the callback itself can end it"
+
+
+def test_a_closed_watch_tells_of_no_room(read, green):
+    reader, calls = read(), []
+    reader.watch.want_write(lambda: calls.append(1))
+    reader.watch.close()
+    reader.watch.want_write(lambda: calls.append(2))
+    green.sleep(0.02)
+    assert calls == []
+
+
+def test_a_socket_at_its_end_keeps_the_reader_informed(read, pair, green):
+    reader = read(lambda data: reader.watch.close() if data == b"" else None)
+    pair[1].close()
+    green.wait_until(lambda: reader.turns == [b""])
+
+
+# Waiting for a socket.
+
+
+def test_waiting_for_a_socket(backend, pair, green):
+    assert backend.wait(pair[0], WRITE, None) is True
+    assert backend.wait(pair[0], READ, backend.monotonic() + 0.02) is False
+    assert backend.wait(pair[0], READ, backend.monotonic() - 1) is False
+    waiting = green.spawn(backend.wait, pair[0], READ, backend.monotonic() + 60)
+    green.sleep(0.01)
+    assert not waiting.done
+    pair[1].send(b"x")
+    assert waiting.result(2.0) is True
+
+
+def test_a_socket_does_not_block(backend):
+    sock = backend.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        assert sock.connect_ex(("127.0.0.1", 9)) in (errno.EINPROGRESS, errno.ECONNREFUSED)
+        with pytest.raises(OSError):
+            sock.recv(1)
+    finally:
+        sock.close()
+
+
+# Names.
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_name_is_looked_up(backend, host):
+    found = backend.resolve(host, 8080, socket.AF_INET, backend.monotonic() + 5)
+    assert ("127.0.0.1", 8080) in [address for _, _, _, _, address in found]
+    assert all(kind == socket.SOCK_STREAM for _, kind, _, _, _ in found)
+
+
+def test_a_numeric_address_of_ipv6(backend):
+    ((family, _, _, _, address),) = backend.resolve("::1", 8080, socket.AF_UNSPEC, None)
+    assert family == socket.AF_INET6
+    assert address[:2] == ("::1", 8080)
+
+
+@pytest.mark.parametrize(
+    "host", ["no-such-host.invalid", "two..dots", "l" * 70, "ü" * 70], ids=["unknown", "dots", "long", "not ASCII"]
+)
+def test_a_name_that_cannot_be_looked_up_is_an_os_error(backend, host):
+    with pytest.raises(OSError):
+        backend.resolve(host, 80, socket.AF_UNSPEC, backend.monotonic() + 5)
+
+
+def test_a_look_up_lets_other_green_threads_run_and_ends_at_the_deadline(backend, green, monkeypatch):
+    release = threading.Event()
+
+    def slow(host, port, family, kind, protocol=0, flags=0):
+        if flags:
+            raise socket.gaierror(socket.EAI_NONAME, "not numeric")
+        release.wait(5)
+        return []
+
+    monkeypatch.setattr(sys.modules[type(backend).__module__], "_getaddrinfo", slow)
+    turns, before = [], backend.monotonic()
+    ticking = green.spawn(lambda: [(turns.append(1), green.sleep(0.005)) for _ in range(5)])
+    try:
+        with pytest.raises(TimeoutError):
+            backend.resolve("slow.example.com", 80, socket.AF_INET, before + 0.1)
+    finally:
+        release.set()
+    ticking.result()
+    assert len(turns) == 5
+    assert backend.monotonic() - before < 2
+
+
+# Who may call.
+
+
+def test_a_green_thread_of_the_same_os_thread_may_call(backend, green):
+    home = backend.home()
+    backend.check_caller(home)
+    green.spawn(backend.check_caller, home).result()
+
+
+def test_another_os_thread_may_not(backend):
+    home, errors = backend.home(), []
+
+    def other():
+        try:
+            backend.check_caller(home)
+        except WampyError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert "another OS thread" in errors[0]
+
+
+def test_the_hub_may_not(backend, green):
+    home, errors = backend.home(), []
+
+    def in_the_hub():
+        try:
+            backend.check_caller(home)
+        except WampyError as error:
+            errors.append(str(error))
+
+    backend.call_later(0, in_the_hub)
+    green.wait_until(lambda: errors)
+    assert "nothing may block" in errors[0]
+
+
+def test_a_forked_child_may_not(run_python):
+    done = run_python(
+        """
+        import os, sys
+        from wampy.backends import get_backend
+        backend = get_backend()
+        home = backend.home()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                backend.check_caller(home)
+            except Exception as error:
+                print(type(error).__name__, error, flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        backend.check_caller(home)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WampyError" in done.stdout
+    assert "forked child" in done.stdout
+
+
+def test_a_forked_child_leaves_a_watch_s_socket_to_its_parent(run_python):
+    done = run_python(
+        """
+        import os, socket
+        from wampy.backends import get_backend
+        backend = get_backend()
+        def watched(heard):
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            return backend.watch(ours, lambda: heard.append(ours.recv(10))), theirs
+        heard = []
+        watch, theirs = watched(heard)
+        backend.sleep(0.05)
+        pid = os.fork()
+        if pid == 0:
+            backend.sleep(0.3)
+            watch.close()
+            own = []
+            another, peer = watched(own)
+            peer.send(b"own")
+            backend.sleep(0.1)
+            another.close()
+            print(watch.orphaned, heard, own, flush=True)
+            os._exit(0)
+        for number in range(5):
+            theirs.send(b"%d" % number)
+            backend.sleep(0.08)
+        os.waitpid(pid, 0)
+        theirs.send(b"last")
+        backend.sleep(0.1)
+        print(watch.orphaned, heard)
+        watch.close()
+        backend.sleep(0)
+        """
+    )
+    assert done.stdout.splitlines() == [
+        "True [] [b'own']",
+        "False [b'0', b'1', b'2', b'3', b'4', b'last']",
+    ], done.stderr
+
+
+# In a patched program.
+
+
+def test_it_works_in_a_patched_program(run_python):
+    done = run_python(
+        """
+        import wampy
+        wampy.configure_async()
+        import os, socket, threading, time
+        from wampy.backends import get_backend
+        backend = get_backend()
+        assert backend.name in type(socket.socket(socket.AF_INET, socket.SOCK_STREAM)).__module__, "not patched"
+        home = backend.home()
+        errors = []
+        def green():
+            time.sleep(0.01)
+            try:
+                backend.check_caller(home)
+            except Exception as error:
+                errors.append(error)
+        threads = [threading.Thread(target=green) for _ in range(3)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert errors == [], errors
+        slot = backend.slot()
+        threading.Timer(0.02, slot.set, ("from a green thread",)).start()
+        assert slot.wait(5) and slot.value == "from a green thread"
+        found = backend.resolve("localhost", 80, socket.AF_INET, backend.monotonic() + 5)
+        assert found[0][4] == ("127.0.0.1", 80)
+        sock = backend.socket(socket.AF_INET, socket.SOCK_STREAM)
+        assert backend.name not in type(sock).__module__
+        sock.close()
+        ours, theirs = socket.socketpair()
+        turns = []
+        watch = backend.watch(ours, lambda: turns.append(os.readv(ours.fileno(), [bytearray(10)])))  # never patched
+        theirs.send(b"x")
+        while not turns:
+            time.sleep(0.001)
+        watch.close()
+        backend.sleep(0)
+        print("fine")
+        """
+    )
+    assert done.stdout == "fine\n", done.stderr
+
+
+def test_patching_is_said_in_the_log(backend, run_python):
+    done = run_python(
+        """
+        import logging, sys
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+        import wampy
+        wampy.configure_async()
+        """
+    )
+    assert done.stdout == f"{backend.name} monkey-patched your environment\n"

@@ -1,0 +1,146 @@
+"""What backends of green threads have in common, whichever library they speak for.
+
+It is handed the real things, because in a patched program the standard modules' own are green.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wampy.errors import WampyError
+from wampy.interfaces import Socket
+
+Addresses = Sequence[tuple[Any, ...]]
+
+
+def look_up(
+    host: str,
+    port: int,
+    family: int,
+    *,
+    ask: Callable[..., Addresses],
+    make_pair: Callable[[], tuple[Socket, Socket]],
+    start_thread: Callable[[Callable[[], None]], Any],
+    wait: Callable[[Socket], bool],
+) -> Addresses:
+    """Look a name up by the system's resolver, on an OS thread of its own.
+
+    The libraries' green resolvers ignore part of the system's name resolution, and the plain call would stop every
+    green thread for as long as a name server takes.
+
+    Args:
+        host: A name, or an address, which needs no thread.
+        port: As in ``socket.getaddrinfo``.
+        family: Likewise.
+        ask: The real ``getaddrinfo``.
+        make_pair: The real ``socketpair``.
+        start_thread: Runs a function on an OS thread.
+        wait: Waits until a socket can be read; says whether that was in time.
+
+    Raises:
+        TimeoutError: It was not.
+        OSError: There is no such name.
+    """
+    kind = socket.SOCK_STREAM
+    try:
+        return ask(host, port, family, kind, 0, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass  # a name: ask the system
+    except UnicodeError as exc:
+        raise socket.gaierror(socket.EAI_NONAME, f"not a host name ({exc})") from exc
+    ours, theirs = make_pair()
+    outcome: list[Any] = []
+
+    def look() -> None:
+        try:
+            outcome.append(ask(host, port, family, kind))
+        except Exception as exc:  # the waiter raises it
+            outcome.append(exc)
+        finally:
+            theirs.close()  # wakes the waiter, which reads the end of the stream
+
+    try:
+        try:
+            start_thread(look)
+        except BaseException:
+            theirs.close()
+            raise
+        if not wait(ours):
+            raise TimeoutError(f"looking up {host!r} took too long")
+    finally:
+        ours.close()
+    found = outcome[0]
+    if isinstance(found, Exception):
+        raise found
+    addresses: Addresses = found
+    return addresses
+
+
+def hear_signals(
+    pair: tuple[Socket, Socket],
+    callback: Callable[[int], None],
+    listen: Callable[[Socket, Callable[[], None]], Callable[[], None]],
+) -> Callable[[], None]:
+    """Call a function in the hub for each signal that has come.
+
+    Args:
+        pair: Two connected sockets, which are closed at the end.
+        callback: Called with the signal's number.
+        listen: Has the hub call a function when a socket can be read, and returns what ends that.
+
+    Returns:
+        What ends it all.
+
+    Raises:
+        ValueError: The caller is not in the main OS thread.
+    """
+    # Python writes each signal's number into one end as it comes, which wakes a hub that polls the other.
+    ours, theirs = pair
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    try:
+        before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    except ValueError:
+        ours.close()
+        theirs.close()
+        raise
+
+    def arrived() -> None:
+        try:
+            signums = ours.recv(4096)
+        except OSError:
+            return  # ended in this very batch
+        for signum in signums:
+            callback(signum)
+
+    unlisten = listen(ours, arrived)
+
+    def restore() -> None:
+        signal.set_wakeup_fd(before)
+        unlisten()
+        ours.close()
+        theirs.close()
+
+    return restore
+
+
+def check_home(home: tuple[int, int], here: tuple[int, int], library: str) -> None:
+    """Raise when a client's home, its process and OS thread, is not where the caller is."""
+    if home[0] != here[0]:
+        raise WampyError("this client was started before os.fork(); a forked child must start a client of its own")
+    if home[1] != here[1]:
+        raise WampyError(
+            f"this client belongs to another OS thread: {library}'s green threads cannot wait across OS threads. "
+            "Start a client in this thread, or hand the work over with a queue of your own"
+        )
+
+
+def in_the_hub(library: str) -> WampyError:
+    """Make the error of what would wait where nothing may."""
+    return WampyError(
+        f"a blocking request was made inside {library}'s hub (a timer's callback), where nothing may block; make it "
+        f"in a green thread: {library}.spawn(…)"
+    )
