@@ -256,6 +256,14 @@ class Backend(ABC):
             ValueError: The caller is not in the process's main OS thread, the only one that hears of signals.
         """
 
+    def inside(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of wampy's own, uninterrupted but where it waits; whatever thread the caller is in."""
+        return function(*args, **kwargs)
+
+    def outside(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of the user's from within wampy, and let others go on meanwhile where that is possible."""
+        return function(*args, **kwargs)
+
     @abstractmethod
     def mutex(self) -> AbstractContextManager[Any]:
         """What guards the section of a send that neither waits nor switches."""

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: name -> module and class. gevent and OS threads belong here too, when they are built.
-BACKENDS = {"eventlet": ("wampy.backends.eventlet_", "EventletBackend")}
+#: name -> module and class.
+BACKENDS = {
+    "eventlet": ("wampy.backends.eventlet_", "EventletBackend"),
+    "threading": ("wampy.backends.threading_", "ThreadingBackend"),
+}
 
 __all__ = ["BACKENDS", "async_adapter", "configure_async", "get_async_adapter", "get_backend"]
 
