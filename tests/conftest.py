@@ -90,6 +90,8 @@ class Green:
 
     def __init__(self, backend):
         self.backend = backend
+        #: Whether they are threads of the system, which may run at any time and use one client together.
+        self.os_threads = backend.name == "threading"
 
     def spawn(self, function, *args, **kwargs):
         return Running(self.backend, function, args, kwargs)

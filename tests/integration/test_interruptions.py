@@ -33,12 +33,13 @@ class Service(Client):
 
 
 def test_a_pending_call_can_be_asked_again_after_its_waiter_was_torn_away(join, green):
-    import eventlet
-
     join(Service)
     call = join().rpc.com.example.slow.call_async(0.4)
-    with eventlet.Timeout(0.05, False):
-        call.result()
+    if green.backend.name == "eventlet":
+        import eventlet
+
+        with eventlet.Timeout(0.05, False):
+            call.result()
     assert not call.done()
     waiting = green.spawn(call.result)
     green.sleep(0.01)
@@ -76,7 +77,9 @@ def silent_port():
         yield f"ws://127.0.0.1:{server.getsockname()[1]}/"
 
 
-def test_wait_in_another_os_thread_is_an_error(join):
+def test_wait_in_another_os_thread_is_an_error(join, green):
+    if green.os_threads:
+        pytest.skip("there it is none; tests/integration/test_threads.py")
     client, outcome = join(), []
 
     def wait():

@@ -53,6 +53,9 @@ class _Struck(Killed):
             task.due.pop(0)
 
 
+_Struck.__name__ = _Struck.__qualname__ = Killed.__name__
+
+
 class Here(threading.local):
     """What the calling thread is."""
 

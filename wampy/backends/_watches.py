@@ -74,11 +74,7 @@ class Timers:
                 if delay > 0:
                     self._changed.wait(min(delay, LONGEST))
                 elif not self._wait_for_readers():
-                    timer = heapq.heappop(self._heap)
-                    try:
-                        timer.function(*timer.args)
-                    except BaseException:  # the last resort
-                        traceback.print_exc()
+                    _call(heapq.heappop(self._heap))
             self._running = False
 
     def _wait_for_readers(self) -> bool:
@@ -89,6 +85,14 @@ class Timers:
                 _poked.pop(watch, None)
                 return True
         return False
+
+
+def _call(timer: ThreadTimer) -> None:
+    # A function of its own, so that nothing of the last timer is kept until the next.
+    try:
+        timer.function(*timer.args)
+    except BaseException:  # the last resort
+        traceback.print_exc()
 
 
 class ThreadWatch(Watch):
