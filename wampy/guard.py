@@ -20,6 +20,9 @@ def guarded(method: F) -> F:
 
     @wraps(method)
     def guard(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return self.backend.inside(method, self, *args, **kwargs)
+        backend = self.backend
+        if backend.switches_only_in_waits:
+            return method(self, *args, **kwargs)
+        return backend.inside(method, self, *args, **kwargs)
 
     return cast(F, guard)

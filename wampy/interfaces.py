@@ -201,6 +201,10 @@ class Backend(ABC):
     name: str
     #: What `Task.throw` uses to kill, and what a worker lets through.
     kill_error: type[BaseException]
+    #: Whether nothing else runs between two waits by the library's own nature, so that `inside` has nothing to do.
+    switches_only_in_waits = True
+    #: Whether `monkey_patch` has something to do.
+    patches = True
 
     @abstractmethod
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:

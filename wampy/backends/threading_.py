@@ -49,6 +49,8 @@ class ThreadingBackend(Backend):
 
     name = "threading"
     kill_error = Killed
+    switches_only_in_waits = False
+    patches = False
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         return ThreadTask(function, args)

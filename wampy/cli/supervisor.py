@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from wampy.backends import get_backend
 from wampy.cli.console import complain, one_line, say
 from wampy.cli.loading import describe
 from wampy.errors import ConnectionClosed, SessionClosed, WampyError
+from wampy.interfaces import Task
 from wampy.peers.clients import Client
 from wampy.urls import parse_url
 
@@ -113,17 +114,21 @@ class Supervisor:
                 restore()
 
     def _run(self) -> int:
-        starting = self._backend.spawn(self._start_all)
+        starting = self._spawn(self._start_all)
         try:
             self._ending.wait()
         finally:
             starting.throw(self._backend.kill_error())
             starting.join()
-            stopping = [self._backend.spawn(self._stop, client) for client in reversed(self._begun)]
+            stopping = [self._spawn(self._stop, client) for client in reversed(self._begun)]
             for task in stopping:
                 task.join()
         code: int = self._ending.value
         return code or int(self._failed_to_stop)
+
+    def _spawn(self, function: Callable[..., Any], *args: Any) -> Task:
+        # Outside, because a start() or stop() of the user's may do anything.
+        return self._backend.spawn(self._backend.outside, function, *args)
 
     # In green threads.
 
