@@ -15,18 +15,15 @@ begins, when the user's code has just called the engine. So the engine is never 
 
 from __future__ import annotations
 
-import ctypes
+import signal
 import threading
-import traceback
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import starmap
-from time import monotonic
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from wampy.interfaces import Slot, Task
-
 if TYPE_CHECKING:
+    from wampy.backends._tasks import ThreadTask
     from wampy.backends._watches import ThreadWatch
 
 # What threading.Condition uses of it too.
@@ -38,22 +35,10 @@ _acquire_restore = monitor._acquire_restore
 _ONCE = ((),)
 LONGEST = threading.TIMEOUT_MAX
 
-
-class Killed(BaseException):
-    """What ends a thread of ours, as a kill ends a green thread."""
-
-
-class _Struck(Killed):
-    """The same, raised by the interpreter; made in the thread itself, which so learns that it has been struck."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        task = here.task
-        if task is not None and task.due:
-            task.due.pop(0)
-
-
-_Struck.__name__ = _Struck.__qualname__ = Killed.__name__
+# How often, and for how many seconds, a new thread waits for the main one to take a signal.
+_TURNS, _TURN = 20, 0.001
+_HAS_MASKS = hasattr(signal, "pthread_sigmask")
+_ALL = signal.valid_signals()
 
 
 class Here(threading.local):
@@ -77,153 +62,33 @@ def released(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
             _acquire_restore(saved[0])
 
 
-def blocked(wake: Callable[[], Any], function: Callable[..., Any], /, *args: Any) -> Any:
-    """Wait in a function that blocks, with the monitor free; `wake` makes it return, for a throw."""
-    task = here.task
-    if task is None:
-        return released(function, *args)
-    task.strike()
-    task.wake = wake
-    try:
-        return released(function, *args)
-    finally:
-        task.wake = None
-        task.strike()
+def is_main() -> bool:
+    return threading.get_ident() == threading.main_thread().ident
 
 
 def start(function: Callable[..., Any], *args: Any, name: str) -> None:
-    threading.Thread(target=function, args=args, name=f"wampy {name}", daemon=True).start()
+    """Start a daemon thread, in which no signal arrives unless it asks for them with `take_signals`.
 
-
-class ThreadSlot(Slot):
-    __slots__ = ("_done", "_gates", "_value")
-
-    def __init__(self) -> None:
-        self._done = False
-        self._value: Any = None
-        # A locked lock for each waiter.
-        self._gates: list[Any] = []
-
-    @property
-    def done(self) -> bool:
-        return self._done
-
-    @property
-    def value(self) -> Any:
-        return self._value
-
-    def set(self, value: Any = None) -> bool:
-        with monitor:
-            if self._done:
-                return False
-            self._value = value
-            self._done = True
-            for gate in self._gates:
-                _open(gate)
-            return True
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if self._done:
-            return True
-        if timeout is not None and timeout <= 0:
-            return False
-        end = None if timeout is None else monotonic() + timeout
-        with monitor:
-            gate = threading.Lock()
-            gate.acquire()
-            self._gates.append(gate)
-            try:
-                # A loop, because a throw that does not count any more opens the gate as well.
-                while not self._done:
-                    seconds = -1 if end is None else min(end - monotonic(), LONGEST)
-                    if end is not None and seconds <= 0:
-                        break
-                    blocked(lambda: _open(gate), gate.acquire, True, seconds)
-            finally:
-                self._gates.remove(gate)
-            return self._done
-
-
-def _open(gate: Any) -> None:
-    if gate.locked():  # not when a throw or another reason has come first, and the waiter is still on its way
-        gate.release()
-
-
-class ThreadTask(Task):
-    """A daemon thread that holds the monitor while it runs.
-
-    Attributes:
-        due: What was thrown and has not struck yet, each with its condition.
-        wake: Ends the wait that the thread is in; ``None`` when it is in none of ours.
+    Only the main thread runs handlers of signals, and the system wakes it for them. But a thread that makes another
+    or lets signals arrive again in that very moment takes the signal, and the main one sleeps on.
     """
-
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.due: list[tuple[BaseException, Callable[[], bool] | None]] = []
-        self.wake: Callable[[], Any] | None = None
-        self._ended = ThreadSlot()
-        self._ident: int | None = None
-        tasks.add(self)
-        start(self._run, function, args, name=getattr(function, "__qualname__", "task"))
-
-    def _run(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        with monitor:
-            if self._ended.done:
-                return
-            self._ident = threading.get_ident()
-            here.task = self
-            try:
-                function(*args)
-            except Killed:
-                pass  # its owner knows
-            except BaseException:
-                # What runs here guards itself; this is the last resort that keeps an error from vanishing. No
-                # thread but the main one can end the program, so that sys.exit() is told as well.
-                traceback.print_exc()
-            finally:
-                here.task = None
-                self._ended.set()
-
-    def join(self, timeout: float | None = None) -> bool:
-        return self._ended.wait(timeout)
-
-    def throw(self, error: BaseException, still: Callable[[], bool] | None = None) -> None:
-        with monitor:
-            if self._ended.done or (still is not None and not still()):
-                return
-            if self._ident is None:
-                self._ended.set()
-                return
-            self.due.append((error, still))
-            if self.wake is not None:
-                self.wake()
-            elif not self.is_current:
-                # It does not hold the monitor, and waits for nothing of ours: it is in the user's code.
-                _interrupt(self._ident, _Struck)
-
-    def strike(self) -> None:
-        """Raise what was thrown, if it still counts; in the thread itself, with the monitor held."""
-        if self.due and self._ident is not None:
-            _interrupt(self._ident, None)
-        while self.due:
-            error, still = self.due.pop(0)
-            if still is None or still():
-                raise error
-
-    def disown(self) -> None:
-        """In a forked child, where the thread is not: let nobody wait for it."""
-        if not self.is_current:
-            self._ended.set()
-
-    @property
-    def is_current(self) -> bool:
-        return here.task is self
+    # With the monitor, so that no throw strikes the caller here; see `wampy.backends._tasks`.
+    with monitor:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL) if _HAS_MASKS else set()
+        try:
+            threading.Thread(target=function, args=args, name=f"wampy {name}", daemon=True).start()
+        finally:
+            take_signals(before)
 
 
-def _interrupt(ident: int, error: type[BaseException] | None) -> None:
-    """Have the interpreter raise a class in a thread, or call that off."""
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), raised)
+def take_signals(blocked: Iterable[int] = ()) -> None:
+    """Let signals arrive in this thread again, but for some: programs that the user's code starts inherit that."""
+    if _HAS_MASKS:
+        turns = 0 if is_main() else _TURNS
+        while turns and signal.sigpending():
+            turns -= 1
+            sleep(_TURN)  # for the main thread to take them first
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 here = Here()
-tasks: weakref.WeakSet[ThreadTask] = weakref.WeakSet()

@@ -14,7 +14,8 @@ from itertools import count
 from time import monotonic
 from typing import Any, Self
 
-from wampy.backends._monitor import LONGEST, ThreadSlot, here, monitor, start
+from wampy.backends._monitor import LONGEST, here, monitor, start
+from wampy.backends._tasks import ThreadSlot
 from wampy.interfaces import READ, WRITE, Socket, Timer, Watch
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -233,7 +234,7 @@ def call_later(seconds: float, function: Callable[..., Any], args: tuple[Any, ..
     return timer
 
 
-def disown_all() -> None:
+def disown_watches() -> None:
     """In a forked child: no watches, no timers."""
     global _timers
     _timers = Timers()

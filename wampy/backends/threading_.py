@@ -14,19 +14,9 @@ from contextlib import AbstractContextManager, nullcontext
 from time import monotonic, sleep
 from typing import Any
 
-from wampy.backends._monitor import (
-    Killed,
-    ThreadSlot,
-    ThreadTask,
-    blocked,
-    here,
-    is_held,
-    monitor,
-    released,
-    start,
-    tasks,
-)
-from wampy.backends._watches import EVENTS, Selector, ThreadWatch, Waker, call_later, disown_all
+from wampy.backends._monitor import here, is_held, monitor, released, start
+from wampy.backends._tasks import Killed, ThreadSlot, ThreadTask, blocked, disown_tasks, let_handlers_run
+from wampy.backends._watches import EVENTS, Selector, ThreadWatch, Waker, call_later, disown_watches
 from wampy.errors import WampyError
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
@@ -35,9 +25,8 @@ def _after_fork() -> None:
     """Begin anew in a forked child: of all threads it has only the one that forked."""
     if not is_held():
         monitor._at_fork_reinit()
-    disown_all()
-    for task in list(tasks):
-        task.disown()
+    disown_watches()
+    disown_tasks()
 
 
 if hasattr(os, "register_at_fork"):
@@ -112,6 +101,7 @@ class ThreadingBackend(Backend):
         def listen() -> None:
             with ours:
                 while signums := ours.recv(4096):
+                    let_handlers_run()
                     with monitor:
                         for signum in signums:
                             if not ended:
@@ -155,9 +145,7 @@ class ThreadingBackend(Backend):
 
     def check_caller(self, home: Any) -> None:
         if os.getpid() != home:
-            raise WampyError(
-                "this client was started before os.fork(); a forked child must start a client of its own"
-            )
+            raise WampyError("this client was started before os.fork(); a forked child must start a client of its own")
         if here.in_timers:
             raise WampyError("a blocking request was made in a timer's callback, where nothing may block")
 

@@ -28,6 +28,9 @@ SAME_SIGNAL: Final = 0.3
 
 STANDARD_ERROR: Final = 2
 
+# Seconds that a start() has to end when it is interrupted; on OS threads nothing can interrupt what blocks natively.
+START_PATIENCE: Final = 3.0
+
 
 class Signals:
     """Note SIGINT and SIGTERM; a second one ends the process at once, whatever it is stuck in.
@@ -119,16 +122,25 @@ class Supervisor:
             self._ending.wait()
         finally:
             starting.throw(self._backend.kill_error())
-            starting.join()
+            starting.join(START_PATIENCE)
             stopping = [self._spawn(self._stop, client) for client in reversed(self._begun)]
             for task in stopping:
                 task.join()
-        code: int = self._ending.value
-        return code or int(self._failed_to_stop)
+        code = self._ending.value
+        if isinstance(code, SystemExit):
+            raise code
+        return int(code) or int(self._failed_to_stop)
 
     def _spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         # Outside, because a start() or stop() of the user's may do anything.
-        return self._backend.spawn(self._backend.outside, function, *args)
+        return self._backend.spawn(self._backend.outside, self._run_theirs, function, *args)
+
+    def _run_theirs(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            function(*args)
+        except SystemExit as error:  # which ends the program, whatever thread it is raised in
+            if not self._ending.set(error):
+                raise
 
     # In green threads.
 

@@ -150,8 +150,9 @@ class Keeper:
             self.backend.spawn(self.stop)  # it waits for hooks, which may wait for what the reader reads
             return
         start = self._last_stopped = self._starts
-        self.session.stop()
-        if self._last is not None:
+        session = self.session
+        session.stop()
+        if self._last is not None and self._last is not session:
             self._last.stop()  # workers that were busy when it was lost
         self._end_hooks()
         if self._starts == start:  # a hook may have started the client again
