@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _on_threads(monkeypatch, make_client):
+def _on_threads(monkeypatch, make_client, green):
     monkeypatch.setenv("WAMPY_ASYNC_NAME", "threading")
 
 
@@ -353,6 +353,41 @@ def test_a_callee_answers_while_the_prompt_of_a_shell_waits(join, wampy_router, 
     assert other.call("com.example.double", 4) == 8
     assert prompt.type("client.stop()") == ""
     assert prompt.leave() == 0
+
+
+def test_when_the_system_has_no_more_threads_callers_are_told_and_it_goes_on(wampy_router, run_python):
+    done = run_python(
+        """
+        import resource, sys, threading, time
+        from collections import Counter
+        from wampy import Client, callee
+        from wampy.errors import Unavailable
+
+        class Service(Client):
+            @callee(procedure="com.example.sleep")
+            def sleep(self, seconds):
+                time.sleep(seconds)
+                return seconds
+
+        with Service(url=sys.argv[1], max_workers=1000) as service, Client(url=sys.argv[1]) as client:
+            size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            threading.stack_size(64 << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (size + (500 << 20),) * 2)
+            calls = [client.rpc.com.example.sleep.call_async(0.5) for _ in range(50)]
+            outcomes = Counter()
+            for call in calls:
+                try:
+                    outcomes[call.result()] += 1
+                except Unavailable:
+                    outcomes["unavailable"] += 1
+            assert 0 < outcomes["unavailable"] < 50 == sum(outcomes.values()), outcomes
+            assert [client.call("com.example.sleep", 0) for _ in range(20)] == [0] * 20
+        print("fine")
+        """,
+        wampy_router.url,
+        WAMPY_ASYNC_NAME="threading",
+    )
+    assert done.stdout == "fine\n", done.stderr
 
 
 # The end.
