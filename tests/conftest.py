@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -56,12 +57,13 @@ class Running:
         self._slot = backend.slot()
         self._outcome = None
         self._error = None
+        self._outside = backend.outside
         self._task = backend.spawn(self._run, function, args, kwargs)
         self._kill_error = backend.kill_error
 
     def _run(self, function, args, kwargs):
         try:
-            self._outcome = function(*args, **kwargs)
+            self._outcome = self._outside(function, *args, **kwargs)
         except BaseException as error:
             self._error = error
         finally:
@@ -96,6 +98,8 @@ class Green:
 
     def __init__(self, backend):
         self.backend = backend
+        #: Whether they are threads of the system, which may run at any time and use one client together.
+        self.os_threads = backend.name == "threading"
 
     @property
     def library(self):
@@ -232,6 +236,11 @@ def _is_hub(each):
     return frame is not None and frame.f_code.co_name == "run" and "hubs" in frame.f_code.co_filename
 
 
+def _os_threads():
+    # Those that a backend of OS threads has started. It keeps the one that calls timers for a moment.
+    return {each.ident: each for each in threading.enumerate() if each.name.startswith("wampy ")}
+
+
 def _children():
     # Most tests have none, which the kernel says at once; psutil looks at every process of the machine.
     try:
@@ -259,25 +268,26 @@ def _describe_child(process):
 
 
 def _left_behind(before):
-    descriptors, green_threads, children = before
+    descriptors, green_threads, os_threads, children = before
     left = [
         f"descriptor {number} {name}"
         for number, name in _descriptors().items()
         if descriptors.get(number) != name and not any(kind in name for kind in OF_THE_HUB)
     ]
     left += [_describe_green(each) for key, each in _green_threads().items() if key not in green_threads]
+    left += [f"thread {each.name}" for key, each in _os_threads().items() if key not in os_threads]
     left += [_describe_child(each) for key, each in _children().items() if key not in children]
     return left
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(request):
-    """Fail a test after which a green thread, a descriptor or a process is left that was not there before."""
+    """Fail a test after which a thread, green or not, a descriptor or a process is left that was not there before."""
     # Shared routers are started by the first test that needs them, and outlive it.
     for name in SHARED_ROUTERS:
         if name in request.fixturenames:
             request.getfixturevalue(name)
-    before = _descriptors(), _green_threads(), _children()
+    before = _descriptors(), _green_threads(), _os_threads(), _children()
     yield
     backends = sys.modules.get("wampy.backends")
     sleep = time.sleep if backends is None else backends.get_backend().sleep

@@ -22,6 +22,7 @@ from wampy.errors import (
     WampyError,
     WampyTimeOutError,
 )
+from wampy.guard import guarded
 from wampy.interfaces import Backend, Payload, Serializer, Transport
 from wampy.messages import Abort, Goodbye, Hello, Message, parse
 from wampy.outbox import Outbox
@@ -132,6 +133,7 @@ class Conversation:
 
     # Its beginning and its end.
 
+    @guarded
     def join(self, seconds: Timeout = DEFAULT) -> None:
         """Connect and join the realm; waits. Nothing is left behind when it raises.
 
@@ -172,6 +174,7 @@ class Conversation:
         self.id, self.details = session_id, details
         self._joined.set()
 
+    @guarded
     def finish(self, error: Exception, *, abort: Abort | None = None, within: float | None = LAST_WORDS) -> None:
         """End the session: settle everything that waits, then close the transport. Never blocks.
 
@@ -197,6 +200,7 @@ class Conversation:
     def _settle_all(self, error: Exception) -> None:
         """Let everybody who waits for a reply raise; for children."""
 
+    @guarded
     def stop(self) -> None:
         """Leave the realm and free everything; waits, except in the reader. Any state, any number of times."""
         if not self._connected:
@@ -301,6 +305,7 @@ class Conversation:
         elif message.name in ("welcome", "challenge", "goodbye"):
             self.finish(error, abort=Abort({"message": str(error)}, CANCELED))
 
+    @guarded
     def spawn_worker(
         self, function: Callable[..., Any], *args: Any, refuse: Callable[[], Any] | None = None
     ) -> Job | None:
@@ -314,7 +319,7 @@ class Conversation:
         Returns:
             The job, or ``None`` when the queue is full; `refuse` has been called then.
         """
-        job = Job(function, args, refuse)
+        job = Job(self.backend.outside, (function, *args), refuse)
         if self.workers.submit(job):
             return None if job.refused else job
         if refuse is not None:
@@ -323,6 +328,7 @@ class Conversation:
 
     # Out: see `Outbox`.
 
+    @guarded
     def send_message(self, message: Message) -> None:
         """Send a message; waits for room in the transport's buffer, except in the reader.
 
@@ -341,6 +347,7 @@ class Conversation:
             self._wait_for_room(self.options.send_timeout)
         self.answer(message)
 
+    @guarded
     def answer(self, message: Message) -> None:
         """Send an answer that never waits for room; otherwise as `send_message`."""
         self._outbox.emit(message)

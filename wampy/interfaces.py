@@ -201,6 +201,10 @@ class Backend(ABC):
     name: str
     #: What `Task.throw` uses to kill, and what a worker lets through.
     kill_error: type[BaseException]
+    #: Whether nothing else runs between two waits by the library's own nature, so that `inside` has nothing to do.
+    switches_only_in_waits = True
+    #: Whether `monkey_patch` has something to do.
+    patches = True
 
     @abstractmethod
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
@@ -255,6 +259,14 @@ class Backend(ABC):
         Raises:
             ValueError: The caller is not in the process's main OS thread, the only one that hears of signals.
         """
+
+    def inside(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of wampy's own, uninterrupted but where it waits; whatever thread the caller is in."""
+        return function(*args, **kwargs)
+
+    def outside(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of the user's from within wampy, and let others go on meanwhile where that is possible."""
+        return function(*args, **kwargs)
 
     @abstractmethod
     def mutex(self) -> AbstractContextManager[Any]:

@@ -229,7 +229,7 @@ class MessageHandler:
                 kwargs["meta"] = {"topic": topic, "subscription_id": message_obj.subscription_id}
             if subscription.details_arg is not None:
                 kwargs[subscription.details_arg] = dict(message_obj.details)
-            function(*positional(message_obj.args), **kwargs)
+            self.session.backend.outside(function, *positional(message_obj.args), **kwargs)
         except Exception as error:
             _log_failure(self.session, f"the handler of {topic}", error)
 
@@ -244,6 +244,7 @@ class MessageHandler:
             self._refuse(message_obj, NO_SUCH_REGISTRATION, "this procedure is not registered here any more")
             return
         job = session.spawn_worker(
+            session.backend.inside,
             self._run_callee,
             registration,
             message_obj,
@@ -278,7 +279,7 @@ class MessageHandler:
             kwargs = dict(message_obj.kwargs)
             if registration.details_arg is not None:
                 kwargs[registration.details_arg] = dict(message_obj.details)
-            result = function(*positional(message_obj.args), **kwargs)
+            result = session.backend.outside(function, *positional(message_obj.args), **kwargs)
         except session.backend.kill_error:
             exc = RemoteError(CANCELED, "the invocation was interrupted")
         except KeyboardInterrupt:
@@ -291,7 +292,7 @@ class MessageHandler:
         finally:
             session.invocations.pop(message_obj.request_id, None)
         try:
-            self.process_result(message_obj, result, exc)
+            session.backend.outside(self.process_result, message_obj, result, exc)
         except ConnectionClosed:
             logger.debug("the answer of %s came after the session's end", registration.procedure)
         except BaseException as error:  # a hook of the serializer may raise what is no Exception, too

@@ -13,6 +13,7 @@ from typing import Any
 from wampy.constants import REMEMBERED_ROLES
 from wampy.deadlines import DEFAULT
 from wampy.exchange import Exchange
+from wampy.guard import guarded
 from wampy.messages import Register, Subscribe, Unregister, Unsubscribe
 from wampy.protocol.pending import PendingRequest
 from wampy.roles.handles import Registration, Role, Subscription
@@ -36,6 +37,7 @@ class Registry(Exchange):
         self.subscription_map: dict[int, list[Subscription]] = {}
         self.removed: deque[int] = deque(maxlen=REMEMBERED_ROLES)
 
+    @guarded
     def begin(self, role: Role) -> PendingRequest:
         """Send the REGISTER or SUBSCRIBE of a role.
 
@@ -50,6 +52,7 @@ class Registry(Exchange):
         assert isinstance(role, Subscription)
         return self._request(Subscribe(None, role.options, role.topic), role.topic, DEFAULT, role)
 
+    @guarded
     def complete(self, pending: PendingRequest) -> Any:
         """Wait until the router has acknowledged a role.
 

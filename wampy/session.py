@@ -11,6 +11,7 @@ from wampy.config import settings
 from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERROR
 from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampProtocolError, WampyError
+from wampy.guard import guarded
 from wampy.messages import Call, Error, Invocation, Message, Publish, Unregister, Unsubscribe, positional
 from wampy.messages.checks import elide
 from wampy.protocol.pending import PendingRequest
@@ -55,6 +56,7 @@ class Session(Registry):
 
     # Caller.
 
+    @guarded
     def call_async(
         self,
         procedure: str,
@@ -97,6 +99,7 @@ class Session(Registry):
             message.options.setdefault("timeout", max(int(seconds * 1000), 1))
         return self._request(message, procedure, timeout)
 
+    @guarded
     def call(
         self,
         procedure: str,
@@ -122,11 +125,13 @@ class Session(Registry):
         reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout))
         return unwrap(positional(reply.args), reply.kwargs)
 
+    @guarded
     def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
         """Wait for a call's result; for `PendingCall`."""
         reply = self._reply(pending, timeout, shared=True)
         return unwrap(positional(reply.args), reply.kwargs)
 
+    @guarded
     def cancel(self, pending: PendingRequest, mode: str) -> None:
         """Cancel a call; for `PendingCall`."""
         if mode not in CANCEL_MODES:
@@ -168,6 +173,7 @@ class Session(Registry):
 
     # Publisher.
 
+    @guarded
     def publish(
         self,
         topic: str,
@@ -204,6 +210,7 @@ class Session(Registry):
 
     # Callee.
 
+    @guarded
     def register(
         self, procedure: str, function: Callable[..., Any], options: Mapping[str, Any] | None = None
     ) -> Registration:
@@ -225,6 +232,7 @@ class Session(Registry):
         registration: Registration = self.complete(self.begin(Registration(procedure, function, options=options)))
         return registration
 
+    @guarded
     def unregister(self, registration: Registration) -> None:
         """Take a procedure back; waits.
 
@@ -242,6 +250,7 @@ class Session(Registry):
 
     # Subscriber.
 
+    @guarded
     def subscribe(
         self, topic: str, handler: Callable[..., Any], options: Mapping[str, Any] | None = None
     ) -> Subscription:
@@ -262,6 +271,7 @@ class Session(Registry):
         subscription: Subscription = self.complete(self.begin(Subscription(topic, handler, options=options)))
         return subscription
 
+    @guarded
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; waits, if it was the last of its topic.
 
@@ -286,6 +296,7 @@ class Session(Registry):
 
     # The names of wampy 1.
 
+    @guarded
     def _register_procedure(self, name: str, invocation_policy: str = "single") -> Registration:
         options = {} if invocation_policy == "single" else {"invoke": invocation_policy}
         return self.complete(self.begin(Registration(name, name, options=options)))  # type: ignore[no-any-return]

@@ -115,7 +115,15 @@ class Workers:
                 worker.job = self._jobs.popleft()
                 self._running += 1
                 self._all.add(worker)
-                worker.task = self._backend.spawn(self._serve, worker)
+                try:
+                    worker.task = self._backend.spawn(self._serve, worker)
+                except RuntimeError:  # the system has no more threads to give
+                    logger.warning("no worker can be started", exc_info=True)
+                    self._all.discard(worker)
+                    self._running -= 1
+                    self._jobs.appendleft(worker.job)
+                    self._refuse_waiting()
+                    return
             else:
                 self._refuse_waiting()
                 return

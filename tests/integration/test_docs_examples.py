@@ -76,6 +76,10 @@ OUTPUTS = {
         spoken: msgpack
         {'number': '00000000-0000-0000-0000-000000000001', 'placed': '2026-11-24T09:30:00+00:00', 'items': ['apples']}
     """,
+    "threads.py": """
+        the sum is 328350
+        it is there: True 144
+    """,
     "patched.py": """
         {'slept'}
         all at once: True

@@ -35,8 +35,9 @@ class Service(Client):
 def test_a_pending_call_can_be_asked_again_after_its_waiter_was_torn_away(join, green):
     join(Service)
     call = join().rpc.com.example.slow.call_async(0.4)
-    with green.library.Timeout(0.05, False):
-        call.result()
+    if green.backend.name != "threading":
+        with green.library.Timeout(0.05, False):
+            call.result()
     assert not call.done()
     waiting = green.spawn(call.result)
     green.sleep(0.01)
@@ -74,7 +75,9 @@ def silent_port():
         yield f"ws://127.0.0.1:{server.getsockname()[1]}/"
 
 
-def test_wait_in_another_os_thread_is_an_error(join):
+def test_wait_in_another_os_thread_is_an_error(join, green):
+    if green.os_threads:
+        pytest.skip("there it is none; tests/integration/test_threads.py")
     client, outcome = join(), []
 
     def wait():

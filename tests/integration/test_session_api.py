@@ -254,8 +254,11 @@ def test_the_collecting_handler(join, other):
     assert received[1][3] == ["answer"]
 
 
-def test_from_another_os_thread_it_raises_and_does_not_hang(join, other):
+def test_from_another_os_thread_it_raises_and_does_not_hang(join, other, green):
     import threading
+
+    if green.os_threads:
+        pytest.skip("there it works; tests/integration/test_threads.py")
 
     client = join()
     other.register("com.example.r", lambda: 1)

@@ -44,7 +44,7 @@ def test_a_call_that_times_out(service, join, green):
     assert isinstance(error, TimeoutError) and isinstance(error, WampyError)
     assert "com.example.slow" in str(error) and "0.2" in str(error)
     # CANCEL was sent, and the router interrupted the callee.
-    green.wait_until(lambda: service.interrupted == ["GreenletExit"])
+    green.wait_until(lambda: service.interrupted == [green.backend.kill_error.__name__])
     assert client.call("com.example.quick", 1) == 1
     assert len(client.session.pending) == 0
     assert not service.session.invocations
@@ -160,7 +160,7 @@ def test_cancel(service, join, green, mode):
     assert call.done()
     call.cancel(mode)
     if mode != "skip":
-        green.wait_until(lambda: service.interrupted == ["GreenletExit"])
+        green.wait_until(lambda: service.interrupted == [green.backend.kill_error.__name__])
     assert client.call("com.example.quick", 1) == 1
     assert len(client.session.pending) == 0
 

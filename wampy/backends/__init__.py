@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 BACKENDS = {
     "eventlet": ("wampy.backends.eventlet_", "EventletBackend"),
     "gevent": ("wampy.backends.gevent_", "GeventBackend"),
+    "threading": ("wampy.backends.threading_", "ThreadingBackend"),
 }
 
 __all__ = [
@@ -40,7 +41,7 @@ def get_backend(name: str | None = None) -> Backend:
     """Return the backend of that name.
 
     Args:
-        name: ``"eventlet"`` or ``"gevent"``; left out, `configure_backend` decides, or else ``WAMPY_ASYNC_NAME``.
+        name: ``"eventlet"``, ``"gevent"`` or ``"threading"``; left out, `configure_backend` decides, or else ``WAMPY_ASYNC_NAME``.
 
     Returns:
         The verbs of one green-thread library; it has no state, so any number may be made.
@@ -71,7 +72,7 @@ def configure_backend(name: str) -> None:
     """Choose the backend of this process, before the first client is made. It counts for more than the environment.
 
     Args:
-        name: ``"eventlet"`` or ``"gevent"``.
+        name: ``"eventlet"``, ``"gevent"`` or ``"threading"``.
 
     Raises:
         WampyError: There is no backend of that name, its library is not installed, or a client runs on another one

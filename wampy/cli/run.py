@@ -91,11 +91,11 @@ def run(
         0 when they were stopped, 1 when a connection was lost, 2 when they could not be started.
     """
     # Here, because nothing that can wait is imported before the patching.
-    from wampy.backends import configure_async
+    from wampy.backends import configure_async, get_backend
     from wampy.errors import WampyError
 
     try:
-        if patch:
+        if patch and get_backend().patches:
             configure_async()
         from wampy.cli.loading import load, make
         from wampy.cli.supervisor import Supervisor

@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from wampy.backends import get_backend
 from wampy.cli.console import complain, one_line, say
 from wampy.cli.loading import describe
 from wampy.errors import ConnectionClosed, SessionClosed, WampyError
+from wampy.interfaces import Task
 from wampy.peers.clients import Client
 from wampy.urls import parse_url
 
@@ -26,6 +27,9 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SAME_SIGNAL: Final = 0.3
 
 STANDARD_ERROR: Final = 2
+
+# Seconds that a start() has to end when it is interrupted; on OS threads nothing can interrupt what blocks natively.
+START_PATIENCE: Final = 3.0
 
 
 class Signals:
@@ -113,17 +117,30 @@ class Supervisor:
                 restore()
 
     def _run(self) -> int:
-        starting = self._backend.spawn(self._start_all)
+        starting = self._spawn(self._start_all)
         try:
             self._ending.wait()
         finally:
             starting.throw(self._backend.kill_error())
-            starting.join()
-            stopping = [self._backend.spawn(self._stop, client) for client in reversed(self._begun)]
+            starting.join(START_PATIENCE)
+            stopping = [self._spawn(self._stop, client) for client in reversed(self._begun)]
             for task in stopping:
                 task.join()
-        code: int = self._ending.value
-        return code or int(self._failed_to_stop)
+        code = self._ending.value
+        if isinstance(code, SystemExit):
+            raise code
+        return int(code) or int(self._failed_to_stop)
+
+    def _spawn(self, function: Callable[..., Any], *args: Any) -> Task:
+        # Outside, because a start() or stop() of the user's may do anything.
+        return self._backend.spawn(self._backend.outside, self._run_theirs, function, *args)
+
+    def _run_theirs(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            function(*args)
+        except SystemExit as error:  # which ends the program, whatever thread it is raised in
+            if not self._ending.set(error):
+                raise
 
     # In green threads.
 

@@ -14,6 +14,7 @@ from wampy.backends import settle_backend
 from wampy.config.options import Options
 from wampy.constants import CLOSE_NORMAL
 from wampy.errors import AbortError, ConnectionClosed, ConnectionError, SessionClosed, WampyError
+from wampy.guard import guarded
 from wampy.interfaces import Task
 from wampy.session import Session
 from wampy.texts import redact
@@ -76,6 +77,7 @@ class Keeper:
         self.url = url
         self.session = Session(transport, options, self.backend, self._handler, self._ended)
 
+    @guarded
     def start(self, register_roles: Callable[[], None]) -> None:
         """Join with the first URL that works, then register the roles; waits.
 
@@ -138,14 +140,16 @@ class Keeper:
     def _is_over(self, start: int) -> bool:
         return start != self._starts or start <= self._last_stopped
 
+    @guarded
     def stop(self) -> None:
         """Leave, and free everything; waits, except in the reader. Any state, any number of times."""
         if self.session.in_reader:
             self.backend.spawn(self.stop)  # it waits for hooks, which may wait for what the reader reads
             return
         start = self._last_stopped = self._starts
-        self.session.stop()
-        if self._last is not None:
+        session = self.session
+        session.stop()
+        if self._last is not None and self._last is not session:
             self._last.stop()  # workers that were busy when it was lost
         self._end_hooks()
         if self._starts == start:  # a hook may have started the client again
@@ -156,6 +160,7 @@ class Keeper:
         """Why the last session ended, if there was one."""
         return None if self._last is None else self._last.reason
 
+    @guarded
     def wait(self, timeout: float | None) -> bool:
         """Block until the client has stopped; say whether it has."""
         if not self.running:
@@ -207,7 +212,7 @@ class Keeper:
             while self._hooks:
                 self._hook, argument = self._hooks.popleft()
                 try:
-                    self._run_hook(self._hook, argument)
+                    self.backend.outside(self._run_hook, self._hook, argument)
                 except self.backend.kill_error:
                     logger.debug("%s was ended with the session", self._hook)
         finally:
