@@ -41,7 +41,8 @@ def get_backend(name: str | None = None) -> Backend:
     """Return the backend of that name.
 
     Args:
-        name: ``"eventlet"``, ``"gevent"`` or ``"threading"``; left out, `configure_backend` decides, or else ``WAMPY_ASYNC_NAME``.
+        name: ``"eventlet"``, ``"gevent"`` or ``"threading"``; left out, `configure_backend` decides, or else
+            ``WAMPY_ASYNC_NAME``.
 
     Returns:
         The verbs of one green-thread library; it has no state, so any number may be made.

@@ -36,7 +36,7 @@ def test_the_program_s_choice_counts_for_more_than_the_environment(monkeypatch, 
 
 
 def test_an_unknown_choice_names_the_known_ones_and_changes_nothing(fresh, green):
-    with pytest.raises(WampyError, match=r"unknown backend 'twisted'; known: eventlet, gevent$"):
+    with pytest.raises(WampyError, match=r"unknown backend 'twisted'; known: eventlet, gevent, threading$"):
         backends.configure_backend("twisted")
     assert backends.get_backend().name == green.backend.name
 
