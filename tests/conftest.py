@@ -120,6 +120,16 @@ class Green:
                 pytest.fail(f"not within {seconds} seconds: {what or condition}")
             self.backend.sleep(0.005)
 
+    def has_sent(self, client, function, *args):
+        """Spawn what sends a request, and return it when that is under way and the answer can hardly have come."""
+        before = client.request_ids.peek()
+        running = self.spawn(function, *args)
+        deadline = time.monotonic() + 10.0
+        while client.request_ids.peek() == before:
+            assert time.monotonic() < deadline, "no request was sent"
+            self.backend.sleep(0)
+        return running
+
     def slot(self):
         return self.backend.slot()
 

@@ -103,7 +103,7 @@ def test_a_second_start_is_an_error_and_changes_nothing(join):
 def test_a_second_start_while_the_first_is_under_way(make_client, router, green):
     client = make_client(url=router.url)
     first = green.spawn(client.start)
-    green.sleep()
+    green.wait_until(lambda: client._keeper.running)
     with pytest.raises(WampyError, match="started already"):
         client.start()
     first.result()

@@ -175,9 +175,14 @@ def test_a_decorated_method_that_an_attribute_hides_is_an_error(make_client, wam
 
 def test_a_procedure_that_was_registered_too_late_is_given_back(join, green):
     client = join()
-    registering = green.spawn(client.session.register, "com.example.late", print)
-    green.sleep(0)  # REGISTER is on its way
-    registering.kill()
+    for _ in range(100):
+        registering = green.has_sent(client, client.session.register, "com.example.late", print)
+        registering.kill()
+        if registering.error() is not None:
+            break
+        client.session.unregister(registering.result())  # an OS thread, and the answer was quicker than the kill
+    else:
+        pytest.fail("the kill was never in time")
     green.wait_until(lambda: _is_free(client, "com.example.late"))
     registration = client.session.register("com.example.late", lambda: "here now")
     assert registration.active
@@ -192,12 +197,8 @@ def test_what_was_unregistered_by_a_killed_green_thread_is_forgotten(join, green
     client = join()
     registration = client.session.register("com.example.leaving", print)
     subscription = client.session.subscribe("com.example.leaving", print)
-    for going in (
-        green.spawn(client.session.unregister, registration),
-        green.spawn(client.session.unsubscribe, subscription),
-    ):
-        green.sleep(0)
-        going.kill()
+    green.has_sent(client, client.session.unregister, registration).kill()
+    green.has_sent(client, client.session.unsubscribe, subscription).kill()
     green.wait_until(lambda: not registration.active and not subscription.active)
     assert client.registration_map == {} and client.subscription_map == {}
 
@@ -206,8 +207,7 @@ def test_an_exact_subscription_ends_beside_a_prefix_one_under_way(join, green):
     client = join()
     exact = client.session.subscribe("com.example.race", print)
     exact_id = exact.id
-    prefix = green.spawn(client.session.subscribe, "com.example.race", print, {"match": "prefix"})
-    green.sleep(0)
+    prefix = green.has_sent(client, client.session.subscribe, "com.example.race", print, {"match": "prefix"})
     client.session.unsubscribe(exact)
     assert prefix.result().active
     assert exact_id not in client.call("wamp.subscription.list")["exact"]
