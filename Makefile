@@ -32,6 +32,7 @@ make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m v
 SCENARIOS := $(patsubst %,tests/integration/test_%.py,calls events registrations errors concurrency client_life \
     interruptions timeouts serializers session_api transports leaks)
 PATCHED := tests/integration/test_patched.py
+THREADED := tests/integration/test_threads.py
 # The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
 NAMED = $(strip $(foreach word,$(ARGS),$(wildcard $(firstword $(subst ::, ,$(word))))))
 
@@ -57,13 +58,13 @@ ifeq ($(NAMED),)
 	@echo 'The scenarios once more, on gevent:'
 	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(SCENARIOS) $(PATCHED) $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS choose none
 	@echo 'The scenarios once more, on OS threads:'
-	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SCENARIOS) $(ARGS) || [ $$? -eq 5 ]
+	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SCENARIOS) $(THREADED) $(ARGS) || [ $$? -eq 5 ]
 endif
 
 test-backends: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@WAMPY_ASYNC_NAME=eventlet $(PY) -m pytest $(ARGS)
 	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(ARGS)
-	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SCENARIOS) $(ARGS) || [ $$? -eq 5 ]
+	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SCENARIOS) $(THREADED) $(ARGS) || [ $$? -eq 5 ]
 
 fuzz: $(READY)
 	@$(PY) tests/fuzz/run_atheris.py $(FUZZ_SECONDS)
