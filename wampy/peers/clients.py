@@ -77,7 +77,8 @@ class Client(Proxies):
         proxy: The URL of an HTTP proxy, ``http://user:password@host:port``; ``True`` for what the environment says
             (for WebSockets), ``False`` for none.
         cert_path: A PEM file of CA certificates to trust beside the system's, or a folder of them.
-        ssl_context: A context for ``wss`` and ``rss``, instead of one that verifies certificate and host name.
+        ssl_context: A context for ``wss`` and ``rss``, instead of one that verifies certificate and host name; it
+            cannot stand beside `cert_path`.
         ipv: 4 or 6 to use only that version of IP.
         message_handler_cls: What gives messages their meaning; called with the client.
 

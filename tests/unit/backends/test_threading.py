@@ -26,16 +26,6 @@ def green(backend, green):
     return type(green)(backend)
 
 
-@pytest.fixture
-def pair():
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    yield ours, theirs
-    ours.close()
-    theirs.close()
-
-
 # The monitor.
 
 
@@ -491,41 +481,6 @@ def test_a_timer_lets_a_reader_that_was_poked_look_first(read, pair, green, back
 
 
 # Watches.
-
-
-class Reader:
-    """What a watch calls: reads, and does whatever else the test wants done in the reader."""
-
-    def __init__(self, backend, sock, then=None):
-        self.sock, self.then = sock, then
-        self.turns = []
-        self.watch = backend.watch(sock, self.turn)
-
-    def turn(self):
-        try:
-            data = self.sock.recv(1000)
-        except BlockingIOError:
-            data = None
-        self.turns.append(data)
-        if self.then is not None:
-            self.then(data)
-
-    @property
-    def heard(self):
-        return b"".join(filter(None, self.turns))
-
-
-@pytest.fixture
-def read(backend, pair):
-    readers = []
-
-    def read(then=None):
-        readers.append(Reader(backend, pair[0], then))
-        return readers[-1]
-
-    yield read
-    for reader in readers:
-        reader.watch.close()
 
 
 def test_the_reader_is_called_when_there_is_something_to_read(read, pair, green):
