@@ -14,6 +14,7 @@ __version__ = "2.0.0.dev0"
 if TYPE_CHECKING:
     from wampy.backends import configure_async, configure_backend
     from wampy.config import configure_logging
+    from wampy.config.reconnect import Reconnect
     from wampy.errors import RemoteError, WampyError, WampyTimeOutError
     from wampy.peers.clients import Client
     from wampy.peers.routers import Crossbar
@@ -24,6 +25,7 @@ _WHERE = {
     "Client": "wampy.peers.clients",
     "Crossbar": "wampy.peers.routers",
     "PendingCall": "wampy.roles.caller",
+    "Reconnect": "wampy.config.reconnect",
     "RemoteError": "wampy.errors",
     "Result": "wampy.roles.caller",
     "WampyError": "wampy.errors",
@@ -39,6 +41,7 @@ __all__ = [
     "Client",
     "Crossbar",
     "PendingCall",
+    "Reconnect",
     "RemoteError",
     "Result",
     "WampyError",

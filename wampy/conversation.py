@@ -92,7 +92,8 @@ class Conversation:
         self._home: Any = None
         self._joined = backend.slot()
         self._goodbye = backend.slot()
-        self._ended = backend.slot()
+        #: Filled when nothing is left of it.
+        self.gone = backend.slot()
         self._connected = False
         self._stopping = False
 
@@ -166,7 +167,7 @@ class Conversation:
             given_up = ConnectionClosed("the start was given up", clean=True)  # by Ctrl-C, or a kill
             self.finish(exc if isinstance(exc, Exception) else given_up, within=0.0)
             if self._connected and isinstance(exc, Exception):
-                self._ended.wait(DEFAULT_CLOSE_TIMEOUT)
+                self.gone.wait(DEFAULT_CLOSE_TIMEOUT)
             raise
 
     def welcome(self, session_id: int, details: Mapping[str, Any]) -> None:
@@ -206,7 +207,7 @@ class Conversation:
         if not self._connected:
             self.finish(ConnectionClosed("it was stopped before it was started", clean=True))
             return
-        if self._transport.orphaned or (self._ended.done and not self.workers.busy):
+        if self._transport.orphaned or (self.gone.done and not self.workers.busy):
             return
         if self._transport.in_reader:
             self.backend.spawn(self.stop)
@@ -224,7 +225,7 @@ class Conversation:
         self.finish(_stopped(), within=self._remaining(deadline))
         killed = self.workers.close(kill=True)
         # The transport has a timer of its own; this one only guards against a reader that a hook blocks.
-        self._ended.wait(None if deadline is None else (self._remaining(deadline) or 0.0) + 1.0)
+        self.gone.wait(None if deadline is None else (self._remaining(deadline) or 0.0) + 1.0)
         for task in killed:
             task.join(1.0 if deadline is None else self._remaining(deadline))
 
@@ -246,7 +247,7 @@ class Conversation:
         try:
             self._on_end(self, self.reason)
         finally:
-            self._ended.set()
+            self.gone.set()
 
     # In: the reader.
 

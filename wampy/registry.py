@@ -36,19 +36,29 @@ class Registry(Exchange):
         self.registration_map: dict[int, Registration] = {}
         self.subscription_map: dict[int, list[Subscription]] = {}
         self.removed: deque[int] = deque(maxlen=REMEMBERED_ROLES)
+        # Roles that were just being given up when the session ended.
+        self._unwanted: list[Role] = []
+
+    @property
+    def roles(self) -> list[Role]:
+        """What it has, or had when it ended, registered and subscribed to."""
+        subscriptions = [each for sharing in self.subscription_map.values() for each in sharing]
+        return [role for role in [*self.registration_map.values(), *subscriptions] if role not in self._unwanted]
 
     @guarded
-    def begin(self, role: Role) -> PendingRequest:
+    def begin(self, role: Role, force: bool = False) -> PendingRequest:
         """Send the REGISTER or SUBSCRIBE of a role.
 
         Args:
             role: A handle that is not active.
+            force: Whether to take a procedure from whoever has registered it (Crossbar's ``force_reregister``).
 
         Returns:
             What `complete` takes.
         """
         if isinstance(role, Registration):
-            return self._request(Register(None, role.options, role.procedure), role.procedure, DEFAULT, role)
+            options = {**role.options, "force_reregister": True} if force else role.options
+            return self._request(Register(None, options, role.procedure), role.procedure, DEFAULT, role)
         assert isinstance(role, Subscription)
         return self._request(Subscribe(None, role.options, role.topic), role.topic, DEFAULT, role)
 
@@ -129,6 +139,31 @@ class Registry(Exchange):
         wanted = (to.topic, to.options.get("match", "exact"))
         asked = (p.subject for p in self.pending if p.code == Subscribe.WAMP_CODE and not p.given_up)
         return any((s.topic, s.options.get("match", "exact")) == wanted for s in asked)
+
+    @guarded
+    def drain(self, seconds: float) -> None:
+        """Take all roles back and let what they have begun end; waits.
+
+        Args:
+            seconds: How long that may take.
+        """
+        self._check_may_block()
+        deadline = self._deadline(seconds)
+        if self.established:
+            for registration_id, registration in self.registration_map.items():
+                self._tell(Unregister(None, registration_id), registration.procedure, registration)
+            for subscription_id, sharing in self.subscription_map.items():
+                self._tell(Unsubscribe(None, subscription_id), sharing[0].topic, sharing[0])
+            # Until the router's word has come there may be invocations on their way.
+            for pending in self.pending:
+                if pending.code in (Unregister.WAMP_CODE, Unsubscribe.WAMP_CODE):
+                    pending.slot.wait(self._remaining(deadline))
+        self.workers.drain(self._remaining(deadline))
+
+    def _settle_all(self, error: Exception) -> None:
+        ends = (Unregister.WAMP_CODE, Unsubscribe.WAMP_CODE)
+        self._unwanted = [p.subject for p in self.pending if p.code in ends and p.subject is not None]
+        super()._settle_all(error)
 
     def _on_lost(self, error: Exception) -> None:
         for registration in self.registration_map.values():

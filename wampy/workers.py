@@ -87,6 +87,9 @@ class Workers:
         self._all: set[Worker] = set()
         self._running = 0
         self._closed = False
+        # Filled when nothing is left to do, for `drain`; and the worker that waits for that itself.
+        self._drained: Slot | None = None
+        self._drainer: Worker | None = None
 
     def submit(self, job: Job, limited: bool = True) -> bool:
         """Queue a job and start what may be started. Never blocks.
@@ -166,6 +169,7 @@ class Workers:
                     pass  # interrupted by the router, or the session is over, which the loop sees
                 finally:
                     job.worker = worker.job = None
+                    self._look_whether_drained()
         finally:
             self._all.discard(worker)
             if worker in self._idle:
@@ -188,6 +192,34 @@ class Workers:
         """Whether a job is running."""
         return any(worker.job is not None for worker in self._all)
 
+    def drain(self, seconds: float | None) -> bool:
+        """Wait until all jobs are done, those of the queue too, but not the caller's own.
+
+        Args:
+            seconds: How long at most; ``None`` for no limit.
+
+        Returns:
+            Whether they are.
+        """
+        caller = current_worker()
+        self._drainer = caller if caller is not None and caller.pool is self else None
+        drained = self._drained = self._backend.slot()
+        self._look_whether_drained()
+        if self._drainer is not None:
+            self.lend()
+        try:
+            return drained.wait(seconds)
+        finally:
+            if self._drainer is not None:
+                self.reclaim()
+
+    def _look_whether_drained(self) -> None:
+        if self._drained is None:
+            return
+        at_work = any(worker.job is not None and worker is not self._drainer for worker in self._all)
+        if self._closed or not (self._jobs or at_work):
+            self._drained.set()
+
     def lend(self) -> None:
         """Give up the caller's place while it waits for an answer."""
         self._running -= 1
@@ -208,6 +240,7 @@ class Workers:
         """
         self._closed = True
         self._jobs.clear()
+        self._look_whether_drained()
         idle, self._idle = self._idle, []
         for worker in idle:
             worker.inbox.set(None)

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from wampy.backends import get_backend
 from wampy.cli.console import complain, one_line, say
 from wampy.cli.loading import describe
-from wampy.errors import ConnectionClosed, SessionClosed, WampyError
+from wampy.errors import WampyError
 from wampy.interfaces import Task
 from wampy.peers.clients import Client
 from wampy.urls import parse_url
@@ -166,13 +166,10 @@ class Supervisor:
             self._backend.spawn(self._wait_for, client)
 
     def _wait_for(self, client: Client) -> None:
-        client.wait()
-        reason = client._keeper.last_reason
-        clean = (
-            isinstance(reason, ConnectionClosed) and reason.clean and not isinstance(reason, SessionClosed)
-        )
-        if reason is not None and not clean:
-            self._fail(1, f"{client.name} has lost {_where(client)}: {describe(reason)}")
+        try:
+            client.wait()
+        except Exception as error:
+            self._fail(1, f"{client.name} has lost {_where(client)}: {describe(error)}")
             return
         self._ended += 1
         if self._ended == len(self._clients):  # by methods of their own

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from wampy.config.options import Options
-from wampy.config.transport import Compression
+from wampy.config.reconnect import Reconnect, policy_of
+from wampy.config.transport import Compression, check_seconds
 from wampy.constants import (
     DEFAULT_CALL_TIMEOUT,
     DEFAULT_CLOSE_TIMEOUT,
@@ -25,6 +26,7 @@ from wampy.constants import (
     DEFAULT_SERIALIZERS,
     DEFAULT_URL,
 )
+from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import ConnectionClosed, WampyError
 from wampy.interfaces import Authenticator, Serializer
 from wampy.message_handler import MessageHandler
@@ -64,6 +66,8 @@ class Client(Proxies):
         open_timeout: Seconds for connecting, all handshakes and WELCOME together.
         close_timeout: Seconds for leaving.
         send_timeout: Seconds to wait for room when the router does not read.
+        reconnect: Whether a session that was lost is followed by another one, with all its roles; a `Reconnect` says
+            when and how often.
         max_workers: How many of the user's functions may run at once, not counting those that wait for an
             answer to a call of their own.
         max_queue: How many invocations, and events of one handler, may wait for a worker.
@@ -100,6 +104,7 @@ class Client(Proxies):
         open_timeout: float | None = DEFAULT_OPEN_TIMEOUT,
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
         send_timeout: float | None = DEFAULT_SEND_TIMEOUT,
+        reconnect: bool | Reconnect | None = True,
         max_workers: int = DEFAULT_MAX_WORKERS,
         max_queue: int = DEFAULT_MAX_QUEUE,
         max_message_size: int | None = DEFAULT_MAX_MESSAGE_SIZE,
@@ -139,10 +144,11 @@ class Client(Proxies):
             ssl_context=ssl_context,
             ipv=ipv,
         )
+        policy = policy_of(reconnect)
         self.name = name or type(self).__name__
         self.realm = realm
         self.message_handler = (message_handler_cls or MessageHandler)(self)
-        self._keeper = Keeper(urls, options, self.message_handler, self._run_hook)
+        self._keeper = Keeper(urls, options, policy, self.message_handler, self._run_hook)
 
     @property
     def url(self) -> str:
@@ -181,7 +187,8 @@ class Client(Proxies):
 
     def send_message(self, message: Message) -> None:
         """Send a message; see `Session.send_message`."""
-        self._live_session().send_message(message)
+        session, _ = self._live_session(DEFAULT)
+        session.send_message(message)
 
     # Life.
 
@@ -198,9 +205,17 @@ class Client(Proxies):
         """
         self._keeper.start(self._register_roles)
 
-    def stop(self) -> None:
-        """Leave the realm and free everything. Any state, any number of times."""
-        self._keeper.stop()
+    def stop(self, drain: float | None = None) -> None:
+        """Leave the realm and free everything. Any state, any number of times.
+
+        Args:
+            drain: Seconds to finish what is under way before that: the procedures and topics are taken back, what is
+                running and what waits for a worker is seen through and answered. Left out, running callees are
+                interrupted.
+        """
+        if drain is not None:
+            check_seconds("drain", drain)
+        self._keeper.stop(drain)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the client has stopped; Ctrl-C gets through.
@@ -210,6 +225,10 @@ class Client(Proxies):
 
         Returns:
             Whether the client has stopped.
+
+        Raises:
+            ConnectionClosed: The session was lost, and `reconnect` allows no other or none could be joined; or
+                whatever else has ended it for good.
         """
         return self._keeper.wait(timeout)
 
@@ -229,16 +248,16 @@ class Client(Proxies):
         for pending in begun:
             session.complete(pending)
 
-    def _live_session(self) -> Session:
-        session = self._keeper.session
-        if not self._keeper.running:
-            last = self._keeper.last_reason
-            raise ConnectionClosed(
-                f"{self.name} is not started; use `with client:` or client.start()"
-                if last is None
-                else f"{self.name} has stopped ({last}); start() it again"
-            )
-        return session
+    def _live_session(self, timeout: Timeout) -> tuple[Session, Timeout]:
+        found = self._keeper.live_session(timeout)
+        if found is not None:
+            return found
+        last = self._keeper.last_reason
+        raise ConnectionClosed(
+            f"{self.name} is not started; use `with client:` or client.start()"
+            if last is None
+            else f"{self.name} has stopped ({last}); start() it again"
+        )
 
     # Hooks.
 
@@ -256,6 +275,13 @@ class Client(Proxies):
 
         Args:
             reason: The reason URI.
+        """
+
+    def on_reconnect_attempt(self, attempt: int) -> None:
+        """Override to do something each time the client is about to try to join again.
+
+        Args:
+            attempt: Which attempt in a row it is, from 1.
         """
 
     def on_disconnect(self, error: Exception | None) -> None:

@@ -1,33 +1,49 @@
-"""What outlives a session: the URLs, the hooks' green thread, and which session is the current one.
+"""What outlives a session: the URLs, the back-off, the desired roles, and which session is the current one.
 
-Reconnecting belongs here: a `Session` is never used twice, the Keeper makes the next one.
+A `Session` is never used twice; the Keeper makes the next one. A session is *given out* when it has joined and all
+roles are there: from then on it is what the client's calls and publications use.
+
+Who runs where: `start` and `stop` in whatever green thread calls them, `_ended` in the reader of the session that is
+over, which may not block, and reconnecting in a green thread of its own, which ends when a session is given out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wampy.backends import settle_backend
 from wampy.config.options import Options
+from wampy.config.reconnect import Reconnect, may_heal
+from wampy.config.transport import check_seconds
 from wampy.constants import CLOSE_NORMAL
-from wampy.errors import AbortError, ConnectionClosed, ConnectionError, SessionClosed, WampyError
+from wampy.deadlines import Default, Timeout
+from wampy.errors import (
+    AbortError,
+    ConnectionClosed,
+    ConnectionError,
+    ProcedureAlreadyExists,
+    RemoteError,
+    SessionClosed,
+    WampyError,
+    WampyTimeOutError,
+)
 from wampy.guard import guarded
-from wampy.interfaces import Task
+from wampy.interfaces import Slot, Task
+from wampy.peers.hooks import KILL_PATIENCE, Hooks
+from wampy.protocol.pending import fresh
+from wampy.roles.handles import Role
 from wampy.session import Session
 from wampy.texts import redact
 from wampy.transports import transport_for
 from wampy.urls import parse_url
+from wampy.workers import current_worker
 
 if TYPE_CHECKING:
     from wampy.message_handler import MessageHandler
 
 logger = logging.getLogger(__name__)
-
-# Seconds that a killed hook has to end.
-KILL_PATIENCE = 1.0
 
 
 class Keeper:
@@ -36,18 +52,21 @@ class Keeper:
     Args:
         urls: The router's URLs, tried in turn.
         options: What sessions are made with.
+        policy: When and how often a lost session is followed by another; ``None`` for never.
         handler: Whose `handle_message` gets the messages.
         run_hook: Called with a hook's name and argument, in a green thread that may block.
 
     Attributes:
         session: The current session, or the next one.
         url: The URL that the current session goes to.
+        running: Whether the client has been started and neither been stopped nor ended.
     """
 
     def __init__(
         self,
         urls: Sequence[str],
         options: Options,
+        policy: Reconnect | None,
         handler: MessageHandler,
         run_hook: Callable[[str, Any], None],
     ) -> None:
@@ -59,13 +78,26 @@ class Keeper:
         self._starts = 0
         self._last_stopped = 0
         self._home: Any = None
+        self._policy = policy
         self._handler = handler
-        self._run_hook = run_hook
-        self._hooks: deque[tuple[str, Any]] = deque()
-        self._hook_task: Task | None = None
-        self._hook: str | None = None
+        self._hooks = Hooks(self.backend, run_hook)
         self._last: Session | None = None
-        self._announced: Session | None = None
+        # Sessions that were lost while their workers were busy.
+        self._past: list[Session] = []
+        self._given_out: Session | None = None
+        self._given_out_at = 0.0
+        # What the next session has to register and subscribe to again.
+        self._roles: list[Role] = []
+        self._attempt = 0
+        # The place in `urls` where the next attempt begins.
+        self._turn = 0
+        self._told = ""
+        self._reconnecting: Task | None = None
+        # Ends the wait for the next attempt.
+        self._hurry = self.backend.slot()
+        # Filled when a session has been given out, or will not be any more.
+        self._decided = self.backend.slot()
+        # Filled when the client has stopped, with the reason if it was not told to.
         self._stopped = self.backend.slot()
         for url in self.urls:
             parse_url(url)  # a slip is told at once, not when the others have failed
@@ -76,6 +108,8 @@ class Keeper:
         transport = transport_for(url, self.backend, options.offered, **options.transport_options)
         self.url = url
         self.session = Session(transport, options, self.backend, self._handler, self._ended)
+
+    # Its beginning and its end.
 
     @guarded
     def start(self, register_roles: Callable[[], None]) -> None:
@@ -90,70 +124,55 @@ class Keeper:
         self._home = self.backend.home()
         self._starts += 1
         start = self._starts
-        self._stopped = self.backend.slot()
-        session: Session | None = None
+        self._attempt = self._turn = 0
+        self._reconnecting = None
+        self._stopped, self._hurry, self._decided = self.backend.slot(), self.backend.slot(), self.backend.slot()
+        policy = self._policy
         try:
-            session = self._join_any(start)
-            register_roles()
-            if not session.established:
-                raise ConnectionClosed("the session ended while the roles were registered")
+            self._bring_up(
+                start,
+                lambda _session: register_roles(),
+                # A role that is refused now is for the program to know at once.
+                lambda exc: policy is not None and policy.first_connection and not isinstance(exc, RemoteError),
+            )
         except BaseException:
             # Somebody may have stopped this start, and begun another, while it waited.
             if self._starts == start:
                 self.stop()
-            elif session is not None:
-                session.stop()
             raise
-        self._announced = session
-        self.tell("on_join", session.details)
-
-    def _join_any(self, start: int) -> Session:
-        seconds = self.options.open_timeout
-        deadline = None if seconds is None else self.backend.monotonic() + seconds
-        failures: list[Exception] = []
-        for number, url in enumerate(self.urls):
-            self._next(url)
-            session = self.session
-            try:
-                if len(self.urls) == 1:
-                    session.join()
-                else:
-                    session.join(self._share(deadline, len(self.urls) - number))
-            except (WampyError, OSError) as exc:
-                if len(self.urls) == 1 or self._is_over(start):
-                    raise
-                failures.append(exc)
-                if len(failures) < len(self.urls):
-                    logger.warning("%s; trying the next URL", _about(url, exc))
-                continue
-            if self._is_over(start):
-                session.stop()
-                raise ConnectionClosed("the client was stopped while it started", clean=True)
-            return session
-        attempts = [_about(url, failure) for url, failure in zip(self.urls, failures, strict=True)]
-        raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
-
-    def _share(self, deadline: float | None, left: int) -> float | None:
-        """Give the next URL an equal part of the time that is left, so that a silent one does not take it all."""
-        return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0) / left
-
-    def _is_over(self, start: int) -> bool:
-        return start != self._starts or start <= self._last_stopped
 
     @guarded
-    def stop(self) -> None:
-        """Leave, and free everything; waits, except in the reader. Any state, any number of times."""
+    def stop(self, drain: float | None = None) -> None:
+        """Leave, and free everything; waits, except in the reader. Any state, any number of times.
+
+        Args:
+            drain: Seconds in which running invocations may end before that; ``None`` for none.
+        """
         if self.session.in_reader:
-            self.backend.spawn(self.stop)  # it waits for hooks, which may wait for what the reader reads
+            self.backend.spawn(self.stop, drain)  # it waits for hooks, which may wait for what the reader reads
             return
         start = self._last_stopped = self._starts
+        self._hurry.set()
         session = self.session
+        if drain is not None:
+            session.drain(drain)
         session.stop()
-        if self._last is not None and self._last is not session:
-            self._last.stop()  # workers that were busy when it was lost
-        self._end_hooks()
+        for past in [*self._past, self._last]:
+            if past is not None and past is not session:
+                past.stop()  # workers that were busy when it was lost
+        task = self._reconnecting
+        if task is not None and not task.is_current and not task.join(self.options.close_timeout):
+            task.throw(self.backend.kill_error())
+            task.join(KILL_PATIENCE)
+        self._hooks.see_out(self.options.close_timeout)
         if self._starts == start:  # a hook may have started the client again
-            self._set_stopped()
+            if self._stopped.done:
+                self._stopped = self.backend.slot()  # without the reason: whoever stops a client has dealt with it
+            self._end(None)
+
+    def _is_over(self, start: int) -> bool:
+        # A forked child leaves its parent's client alone.
+        return start != self._starts or start <= self._last_stopped or self.backend.home() != self._home
 
     @property
     def last_reason(self) -> Exception | None:
@@ -162,74 +181,232 @@ class Keeper:
 
     @guarded
     def wait(self, timeout: float | None) -> bool:
-        """Block until the client has stopped; say whether it has."""
-        if not self.running:
-            return True
-        if self.session.in_reader:
-            raise WampyError("wait() was called inside a message handler, which has to read what it waits for")
-        self.backend.check_caller(self._home)
-        return self._stopped.wait(timeout)
+        """Block until the client has stopped; say whether it has, and raise the reason if nobody has stopped it."""
+        stopped = self._stopped
+        if self.running:
+            if self.session.in_reader:
+                raise WampyError("wait() was called inside a message handler, which has to read what it waits for")
+            self.backend.check_caller(self._home)
+            if not stopped.wait(timeout):
+                return False
+        if stopped.value is not None:
+            raise fresh(stopped.value)
+        return True
 
-    def _set_stopped(self) -> None:
+    def _end(self, failure: Exception | None) -> None:
         self.running = False
-        self._stopped.set()
+        self._stopped.set(failure)
+        self._decided.set()
+
+    # Joining.
+
+    def _bring_up(
+        self, start: int, register_roles: Callable[[Session], None], goes_on: Callable[[Exception], bool]
+    ) -> None:
+        """Join and have the roles registered until both have worked, then give the session out; waits.
+
+        Args:
+            start: Which start it is for.
+            register_roles: Called with each session that has joined.
+            goes_on: Says whether to try again after an error that may heal.
+        """
+        while True:
+            session: Session | None = None
+            try:
+                session = self._join_any(start)
+                register_roles(session)
+                if not session.established:
+                    raise ConnectionClosed("the session ended while the roles were registered")
+            except BaseException as exc:
+                if session is not None:
+                    session.stop()
+                if not isinstance(exc, Exception) or self._is_over(start) or not (may_heal(exc) and goes_on(exc)):
+                    raise
+                self._wait_for_next_attempt(start, exc)
+            else:
+                self._give_out(session)
+                return
+
+    def _join_any(self, start: int) -> Session:
+        seconds = self.options.open_timeout
+        deadline = None if seconds is None else self.backend.monotonic() + seconds
+        failures: list[Exception] = []
+        urls = self.urls[self._turn :] + self.urls[: self._turn]
+        for number, url in enumerate(urls):
+            self._next(url)
+            session = self.session
+            try:
+                if len(urls) == 1:
+                    session.join()
+                else:
+                    session.join(self._share(deadline, len(urls) - number))
+            except (WampyError, OSError) as exc:
+                if len(urls) == 1 or self._is_over(start):
+                    raise
+                failures.append(exc)
+                if len(failures) < len(urls):
+                    logger.warning("%s; trying the next URL", _about(url, exc))
+                continue
+            if self._is_over(start):
+                session.stop()
+                raise ConnectionClosed("the client was stopped while it started", clean=True)
+            return session
+        attempts = [_about(url, failure) for url, failure in zip(urls, failures, strict=True)]
+        raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
+
+    def _share(self, deadline: float | None, left: int) -> float | None:
+        """Give the next URL an equal part of the time that is left, so that a silent one does not take it all."""
+        return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0) / left
+
+    def _give_out(self, session: Session) -> None:
+        if self._attempt:
+            logger.warning("joined %s again as session %s", redact(self.url), session.id)
+        self._given_out, self._given_out_at = session, self.backend.monotonic()
+        self._turn = (self.urls.index(self.url) + 1) % len(self.urls)
+        self._decided.set()
+        self._hooks.tell("on_join", session.details)
+
+    # The end of a session, and what follows.
 
     def _ended(self, session: Session, reason: Exception) -> None:
         """The session is over: called in the reader, or in a green thread that may not block either."""
         if session is not self.session:
             return
-        joined = session.id is not None
-        self._last = session
-        clean = isinstance(reason, ConnectionClosed) and reason.clean
-        if session is self._announced:
-            if clean or isinstance(reason, AbortError):
-                self.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
-            self.tell("on_disconnect", None if clean and not isinstance(reason, SessionClosed) else reason)
         url = self.url
+        self._last = session
+        self._past = [past for past in [*self._past, session] if past.workers.busy]
         self._next(url)
-        if joined:
-            self._set_stopped()
-        if joined and (not clean or isinstance(reason, SessionClosed)):
+        if session is not self._given_out:
+            return  # whoever has been joining deals with it
+        self._given_out = None
+        clean = isinstance(reason, ConnectionClosed) and reason.clean
+        was_lost = not clean or isinstance(reason, SessionClosed)
+        if clean or isinstance(reason, AbortError):
+            self._hooks.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
+        self._hooks.tell("on_disconnect", reason if was_lost else None)
+        if self._is_over(self._starts) or not was_lost:
+            self._end(None)
+        elif self._policy is None or not may_heal(reason):
+            self._end(reason)
+        else:
+            self._come_back(session, reason)
+        if was_lost:
             # Last: a logging handler is the user's, and may fail. And the one record of it, whatever ended it.
             level = logging.WARNING if clean else logging.ERROR
             logger.log(level, "session %s with %s was lost: %s", session.id, redact(url), reason)
 
-    # Hooks: in order, in a green thread of their own.
+    def _come_back(self, lost: Session, reason: Exception) -> None:
+        assert self._policy is not None
+        if self.backend.monotonic() - self._given_out_at >= self._policy.longest_delay:
+            self._attempt = 0
+        self._roles = lost.roles
+        self._decided = self.backend.slot()
+        try:
+            self._reconnecting = self.backend.spawn(self._reconnect, self._starts, reason)
+        except RuntimeError as exc:  # the system has no more threads to give
+            self._end(exc)
 
-    def tell(self, hook: str, argument: Any) -> None:
-        """Queue a hook.
+    def _reconnect(self, start: int, reason: Exception) -> None:
+        """Bring up another session in the place of one that was lost; waits."""
+        self._told = str(reason)  # by the record of the loss
+        try:
+            self._wait_for_next_attempt(start, reason)
+            self._bring_up(start, lambda session: self._register_again(start, session), lambda _exc: True)
+        except (KeyboardInterrupt, SystemExit):
+            # They are the main program's, which may go on.
+            if not self._is_over(start):
+                self._reconnecting = self.backend.spawn(self._reconnect, start, reason)
+            raise
+        except Exception as exc:
+            if not self._is_over(start):
+                self._end(exc)
+                logger.error("%s; not connecting again", exc)
+        else:
+            self._reconnecting = None
+
+    def _wait_for_next_attempt(self, start: int, failure: Exception) -> None:
+        """Wait as the policy says, or raise the failure when it says that this was the last attempt."""
+        policy = self._policy
+        assert policy is not None
+        if policy.attempts is not None and self._attempt >= policy.attempts:
+            raise failure
+        self._attempt += 1
+        # One record for each reason, not one for each attempt.
+        if str(failure) != self._told:
+            self._told = str(failure)
+            logger.warning("%s; trying again", _about(self.url, failure))
+        self._hurry.wait(policy.delay(self._attempt))
+        if self._is_over(start):
+            raise ConnectionClosed("the client was stopped while it connected", clean=True)
+        self._hooks.tell("on_reconnect_attempt", self._attempt)
+
+    def _register_again(self, start: int, session: Session) -> None:
+        """Have all roles of the lost session in this one; waits."""
+        assert self._policy is not None
+        begun = [session.begin(role) for role in self._roles]
+        taken: list[Role] = []
+        for pending in begun:
+            try:
+                session.complete(pending)
+            except ProcedureAlreadyExists as exc:
+                taken.append(pending.subject)
+                failure = exc
+        # Mostly by our own lost session, of which the router has not heard yet.
+        force = self._policy.force_reregister
+        while taken:
+            if not force:
+                self._wait_for_next_attempt(start, failure)
+            role = taken[0]
+            try:
+                session.complete(session.begin(role, force=force))
+                taken.remove(role)
+            except ProcedureAlreadyExists as exc:
+                failure, force = exc, False
+
+    # For the client's calls and publications.
+
+    @guarded
+    def live_session(self, timeout: Timeout) -> tuple[Session, Timeout] | None:
+        """Return the session, or wait for the next one.
 
         Args:
-            hook: Its name, ``on_join``.
-            argument: What it is called with.
+            timeout: Seconds that the caller has, for this and what follows; left out, ``call_timeout``.
+
+        Returns:
+            The session, and what is left of the time; ``None`` when there will be none.
+
+        Raises:
+            WampyTimeOutError: There was none in time.
         """
-        self._hooks.append((hook, argument))
-        if self._hook_task is None:
-            self._hook_task = self.backend.spawn(self._run_hooks)
+        session = self.session
+        if session is self._given_out and session.reason is None:
+            return session, timeout
+        seconds = self.options.call_timeout if isinstance(timeout, Default) else timeout
+        check_seconds("timeout", seconds)
+        deadline = None if seconds is None else self.backend.monotonic() + seconds
+        waited = False
+        while self.running:
+            session = self.session
+            if (session is self._given_out and session.reason is None) or not self._is_worth_waiting(session):
+                if waited and deadline is not None:
+                    timeout = max(deadline - self.backend.monotonic(), 0.001)
+                return session, timeout
+            self.backend.check_caller(self._home)
+            waited = True
+            turn: Slot = session.gone if session is self._given_out else self._decided
+            if not turn.wait(None if deadline is None else deadline - self.backend.monotonic()):
+                raise WampyTimeOutError(f"session with {redact(self.url)}, which was lost", seconds)
+        return None
 
-    def _run_hooks(self) -> None:
-        try:
-            while self._hooks:
-                self._hook, argument = self._hooks.popleft()
-                try:
-                    self.backend.outside(self._run_hook, self._hook, argument)
-                except self.backend.kill_error:
-                    logger.debug("%s was ended with the session", self._hook)
-        finally:
-            self._hook = self._hook_task = None
-
-    def _end_hooks(self) -> None:
-        """See the hooks out: an on_join that goes on is over with its session, the others have their time."""
-        task = self._hook_task
-        if task is None or task.is_current:
-            return
-        if self._hook == "on_join":
-            task.throw(self.backend.kill_error(), still=lambda: self._hook == "on_join")
-        if not task.join(self.options.close_timeout):
-            logger.warning("%s did not end within close_timeout and was killed", self._hook)
-            self._hooks.clear()
-            task.throw(self.backend.kill_error())
-            task.join(KILL_PATIENCE)
+    def _is_worth_waiting(self, session: Session) -> bool:
+        """Say whether there will be another session that the caller may wait for."""
+        if self._policy is None or session.in_reader or self._last_stopped == self._starts:
+            return False
+        if session is self._given_out:
+            return True  # it is over, which the reader is about to say
+        task, worker = self._reconnecting, current_worker()
+        # Not in the first start, and not where the next session's own roles are at work.
+        return task is not None and not task.is_current and (worker is None or worker.pool.owner is not session)
 
 
 def _about(url: str, failure: Exception) -> str:

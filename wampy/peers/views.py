@@ -17,7 +17,8 @@ class Proxies:
     _timeout: Timeout = DEFAULT
     _message_options: Mapping[str, Any] = {}
 
-    def _live_session(self) -> Session:
+    def _live_session(self, timeout: Timeout) -> tuple[Session, Timeout]:
+        """Return the session, the next one if need be, and what waiting for it has left of the time."""
         raise NotImplementedError
 
     def call(self, procedure: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -36,11 +37,12 @@ class Proxies:
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: There is no session, or it ended before the answer.
         """
-        return self._live_session().call(procedure, args, kwargs, self._message_options, self._timeout)
+        session, timeout = self._live_session(self._timeout)
+        return session.call(procedure, args, kwargs, self._message_options, timeout)
 
     def _call_async(self, procedure: str, /, *args: Any, **kwargs: Any) -> PendingCall:
-        session = self._live_session()
-        return session.call_async(procedure, args, kwargs, self._message_options, self._timeout)
+        session, timeout = self._live_session(self._timeout)
+        return session.call_async(procedure, args, kwargs, self._message_options, timeout)
 
     @property
     def rpc(self) -> RpcProxy:
@@ -69,7 +71,8 @@ class Proxies:
         check_publication(topic, args, kwargs)
         assert topic is not None
         merged = {**self._message_options, **(options or {})}
-        return self._live_session().publish(topic, (), kwargs, merged, self._timeout)
+        session, timeout = self._live_session(self._timeout)
+        return session.publish(topic, (), kwargs, merged, timeout)
 
     def options(self, *, timeout: Timeout = DEFAULT, **options: Any) -> View:
         """Give the same `call`, `rpc` and `publish` under options.
@@ -99,5 +102,5 @@ class View(Proxies):
         self._timeout = timeout
         self._message_options = options
 
-    def _live_session(self) -> Session:
-        return self._client._live_session()
+    def _live_session(self, timeout: Timeout) -> tuple[Session, Timeout]:
+        return self._client._live_session(timeout)
