@@ -14,6 +14,10 @@ __all__ = ["add_parser", "run"]
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+# Seconds: less than what those who stop services allow before they kill (ten, or more).
+DEFAULT_DRAIN: Final = 5.0
+LONGEST_DRAIN: Final = 86400.0
+
 
 def add_parser(commands: Any) -> None:
     """Describe the command to argparse.
@@ -25,7 +29,7 @@ def add_parser(commands: Any) -> None:
         "run",
         help="run applications until Ctrl-C",
         description="Import Client classes from the current folder, start them, and keep them running.",
-        epilog="Exit code 0: stopped by Ctrl-C or SIGTERM; 1: the connection was lost; 2: could not start.",
+        epilog="Exit code 0: stopped by Ctrl-C or SIGTERM; 1: a connection was lost for good; 2: could not start.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -55,6 +59,14 @@ def add_parser(commands: Any) -> None:
         default="INFO",
         help="how much wampy logs to standard error (default: INFO)",
     )
+    parser.add_argument(
+        "--drain",
+        type=_seconds,
+        default=DEFAULT_DRAIN,
+        metavar="SECONDS",
+        help="how long what is under way may take when a signal comes, before it is interrupted; 0 for not at all "
+        f"(default: {DEFAULT_DRAIN:g})",
+    )
     parser.set_defaults(execute=_execute)
 
 
@@ -66,7 +78,15 @@ def _execute(args: argparse.Namespace) -> int:
         config=args.config,
         patch=args.patch,
         log_level=args.log_level,
+        drain=args.drain,
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= LONGEST_DRAIN:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {LONGEST_DRAIN:g} seconds, not {text}")
+    return seconds
 
 
 def run(
@@ -76,8 +96,9 @@ def run(
     config: str | None = None,
     patch: bool = True,
     log_level: str = "INFO",
+    drain: float = DEFAULT_DRAIN,
 ) -> int:
-    """Run applications until SIGINT, SIGTERM, or the end of their connections. For the main thread.
+    """Run applications until SIGINT, SIGTERM, or the end of a client for good. For the main thread.
 
     Args:
         applications: What to run, each ``module:Class``, in the order in which they are started.
@@ -86,9 +107,10 @@ def run(
         config: The path of a Crossbar configuration.
         patch: Whether to monkey-patch the standard library, before anything of the user's is imported.
         log_level: The lowest level that wampy logs to standard error.
+        drain: Seconds that what is under way may take when a signal comes; 0 interrupts it at once.
 
     Returns:
-        0 when they were stopped, 1 when a connection was lost, 2 when they could not be started.
+        0 when they were stopped, 1 when a connection was lost for good, 2 when they could not be started.
     """
     # Here, because nothing that can wait is imported before the patching.
     from wampy.backends import configure_async, get_backend
@@ -108,7 +130,7 @@ def run(
     except WampyError as error:
         complain("run", one_line(str(error)))
         return 2
-    return Supervisor(clients).run()
+    return Supervisor(clients, drain).run()
 
 
 def _find_router(url: str | None, realm: str | None, config: str | None) -> tuple[str, str]:

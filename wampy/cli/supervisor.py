@@ -17,6 +17,7 @@ from wampy.cli.loading import describe
 from wampy.errors import WampyError
 from wampy.interfaces import Task
 from wampy.peers.clients import Client
+from wampy.roles.handles import takes_keyword
 from wampy.urls import parse_url
 
 __all__ = ["Signals", "Supervisor"]
@@ -85,9 +86,11 @@ class Supervisor:
 
     Args:
         clients: What to run, not started.
+        drain: Seconds that what is under way may take when a signal comes.
     """
 
-    def __init__(self, clients: Sequence[Client]) -> None:
+    def __init__(self, clients: Sequence[Client], drain: float = 0.0) -> None:
+        self._drain = drain
         self._backend = get_backend()
         self._clients = list(clients)
         self._begun: list[Client] = []
@@ -176,8 +179,13 @@ class Supervisor:
             self._ending.set(0)
 
     def _stop(self, client: Client) -> None:
+        # Only a signal leaves time for what is under way. And a stop() of the user's may take no arguments.
+        drains = self._ending.value == 0 and self._drain > 0 and takes_keyword(client.stop, "drain")
         try:
-            client.stop()
+            if drains:
+                client.stop(drain=self._drain)
+            else:
+                client.stop()
         except Exception as error:
             self._failed_to_stop = True
             complain("run", f"{client.name} failed to stop: {describe(error)}")

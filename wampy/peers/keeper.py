@@ -10,6 +10,7 @@ over, which may not block, and reconnecting in a green thread of its own, which 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,6 @@ from wampy.deadlines import Default, Timeout
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
-    ConnectionError,
-    ProcedureAlreadyExists,
     RemoteError,
     SessionClosed,
     WampyError,
@@ -32,6 +31,7 @@ from wampy.errors import (
 from wampy.guard import guarded
 from wampy.interfaces import Slot, Task
 from wampy.peers.hooks import KILL_PATIENCE, Hooks
+from wampy.peers.joining import Backoff, Joiner, register_again
 from wampy.protocol.pending import fresh
 from wampy.roles.handles import Role
 from wampy.session import Session
@@ -70,7 +70,6 @@ class Keeper:
         handler: MessageHandler,
         run_hook: Callable[[str, Any], None],
     ) -> None:
-        self.urls = list(urls)
         self.options = options
         self.backend = settle_backend()
         self.running = False
@@ -78,7 +77,9 @@ class Keeper:
         self._starts = 0
         self._last_stopped = 0
         self._home: Any = None
-        self._policy = policy
+        self._process = 0
+        self._joiner = Joiner(urls, options, self.backend, self._next)
+        self._backoff = None if policy is None else Backoff(self.backend, policy)
         self._handler = handler
         self._hooks = Hooks(self.backend, run_hook)
         self._last: Session | None = None
@@ -88,26 +89,26 @@ class Keeper:
         self._given_out_at = 0.0
         # What the next session has to register and subscribe to again.
         self._roles: list[Role] = []
-        self._attempt = 0
-        # The place in `urls` where the next attempt begins.
-        self._turn = 0
-        self._told = ""
         self._reconnecting: Task | None = None
-        # Ends the wait for the next attempt.
-        self._hurry = self.backend.slot()
         # Filled when a session has been given out, or will not be any more.
         self._decided = self.backend.slot()
         # Filled when the client has stopped, with the reason if it was not told to.
         self._stopped = self.backend.slot()
-        for url in self.urls:
+        for url in urls:
             parse_url(url)  # a slip is told at once, not when the others have failed
-        self._next(self.urls[0])
+        self._next(urls[0])
 
-    def _next(self, url: str) -> None:
+    @property
+    def urls(self) -> list[str]:
+        """The URLs, tried in turn."""
+        return self._joiner.urls
+
+    def _next(self, url: str) -> Session:
         options = self.options
         transport = transport_for(url, self.backend, options.offered, **options.transport_options)
         self.url = url
         self.session = Session(transport, options, self.backend, self._handler, self._ended)
+        return self.session
 
     # Its beginning and its end.
 
@@ -121,19 +122,22 @@ class Keeper:
         if self.running:
             raise WampyError("the client is started already; stop() it first, or make a second client")
         self.running = True
-        self._home = self.backend.home()
+        self._home, self._process = self.backend.home(), os.getpid()
         self._starts += 1
         start = self._starts
-        self._attempt = self._turn = 0
+        self._joiner.begin()
+        backoff = self._backoff
+        if backoff is not None:
+            backoff.begin()
         self._reconnecting = None
-        self._stopped, self._hurry, self._decided = self.backend.slot(), self.backend.slot(), self.backend.slot()
-        policy = self._policy
+        self._stopped, self._decided = self.backend.slot(), self.backend.slot()
+        keeps_trying = backoff is not None and backoff.policy.first_connection
         try:
+            # A role that is refused now is for the program to know at once.
             self._bring_up(
                 start,
                 lambda _session: register_roles(),
-                # A role that is refused now is for the program to know at once.
-                lambda exc: policy is not None and policy.first_connection and not isinstance(exc, RemoteError),
+                lambda exc: keeps_trying and not isinstance(exc, RemoteError),
             )
         except BaseException:
             # Somebody may have stopped this start, and begun another, while it waited.
@@ -151,8 +155,11 @@ class Keeper:
         if self.session.in_reader:
             self.backend.spawn(self.stop, drain)  # it waits for hooks, which may wait for what the reader reads
             return
+        if self.running and self._process == os.getpid():
+            self.backend.check_caller(self._home)
         start = self._last_stopped = self._starts
-        self._hurry.set()
+        if self._backoff is not None:
+            self._backoff.end()
         session = self.session
         if drain is not None:
             session.drain(drain)
@@ -213,7 +220,7 @@ class Keeper:
         while True:
             session: Session | None = None
             try:
-                session = self._join_any(start)
+                session = self._joiner.join(lambda: self._is_over(start))
                 register_roles(session)
                 if not session.established:
                     raise ConnectionClosed("the session ended while the roles were registered")
@@ -227,42 +234,9 @@ class Keeper:
                 self._give_out(session)
                 return
 
-    def _join_any(self, start: int) -> Session:
-        seconds = self.options.open_timeout
-        deadline = None if seconds is None else self.backend.monotonic() + seconds
-        failures: list[Exception] = []
-        urls = self.urls[self._turn :] + self.urls[: self._turn]
-        for number, url in enumerate(urls):
-            self._next(url)
-            session = self.session
-            try:
-                if len(urls) == 1:
-                    session.join()
-                else:
-                    session.join(self._share(deadline, len(urls) - number))
-            except (WampyError, OSError) as exc:
-                if len(urls) == 1 or self._is_over(start):
-                    raise
-                failures.append(exc)
-                if len(failures) < len(urls):
-                    logger.warning("%s; trying the next URL", _about(url, exc))
-                continue
-            if self._is_over(start):
-                session.stop()
-                raise ConnectionClosed("the client was stopped while it started", clean=True)
-            return session
-        attempts = [_about(url, failure) for url, failure in zip(urls, failures, strict=True)]
-        raise ConnectionError(f"none of {len(attempts)} routers could be joined. {'; '.join(attempts)}", failures)
-
-    def _share(self, deadline: float | None, left: int) -> float | None:
-        """Give the next URL an equal part of the time that is left, so that a silent one does not take it all."""
-        return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0) / left
-
     def _give_out(self, session: Session) -> None:
-        if self._attempt:
-            logger.warning("joined %s again as session %s", redact(self.url), session.id)
         self._given_out, self._given_out_at = session, self.backend.monotonic()
-        self._turn = (self.urls.index(self.url) + 1) % len(self.urls)
+        self._joiner.turn_to_next(self.url)
         self._decided.set()
         self._hooks.tell("on_join", session.details)
 
@@ -286,32 +260,33 @@ class Keeper:
         self._hooks.tell("on_disconnect", reason if was_lost else None)
         if self._is_over(self._starts) or not was_lost:
             self._end(None)
-        elif self._policy is None or not may_heal(reason):
+        elif self._backoff is None or not may_heal(reason):
             self._end(reason)
         else:
-            self._come_back(session, reason)
+            self._backoff.rested(self.backend.monotonic() - self._given_out_at)
+            self._backoff.note(reason)  # see the record below
+            self._roles = session.roles
+            self._decided = self.backend.slot()
+            try:
+                self._reconnecting = self.backend.spawn(self._reconnect, self._starts, reason)
+            except RuntimeError as exc:  # the system has no more threads to give
+                self._end(exc)
         if was_lost:
             # Last: a logging handler is the user's, and may fail. And the one record of it, whatever ended it.
             level = logging.WARNING if clean else logging.ERROR
             logger.log(level, "session %s with %s was lost: %s", session.id, redact(url), reason)
 
-    def _come_back(self, lost: Session, reason: Exception) -> None:
-        assert self._policy is not None
-        if self.backend.monotonic() - self._given_out_at >= self._policy.longest_delay:
-            self._attempt = 0
-        self._roles = lost.roles
-        self._decided = self.backend.slot()
-        try:
-            self._reconnecting = self.backend.spawn(self._reconnect, self._starts, reason)
-        except RuntimeError as exc:  # the system has no more threads to give
-            self._end(exc)
-
     def _reconnect(self, start: int, reason: Exception) -> None:
         """Bring up another session in the place of one that was lost; waits."""
-        self._told = str(reason)  # by the record of the loss
+        assert self._backoff is not None
+        force = self._backoff.policy.force_reregister
+
+        def register_roles(session: Session) -> None:
+            register_again(session, self._roles, lambda exc: self._wait_for_next_attempt(start, exc), force)
+
         try:
             self._wait_for_next_attempt(start, reason)
-            self._bring_up(start, lambda session: self._register_again(start, session), lambda _exc: True)
+            self._bring_up(start, register_roles, lambda _exc: True)
         except (KeyboardInterrupt, SystemExit):
             # They are the main program's, which may go on.
             if not self._is_over(start):
@@ -323,45 +298,14 @@ class Keeper:
                 logger.error("%s; not connecting again", exc)
         else:
             self._reconnecting = None
+            logger.warning("joined %s again after %d attempts", redact(self.url), self._backoff.attempt)
 
     def _wait_for_next_attempt(self, start: int, failure: Exception) -> None:
-        """Wait as the policy says, or raise the failure when it says that this was the last attempt."""
-        policy = self._policy
-        assert policy is not None
-        if policy.attempts is not None and self._attempt >= policy.attempts:
-            raise failure
-        self._attempt += 1
-        # One record for each reason, not one for each attempt.
-        if str(failure) != self._told:
-            self._told = str(failure)
-            logger.warning("%s; trying again", _about(self.url, failure))
-        self._hurry.wait(policy.delay(self._attempt))
+        assert self._backoff is not None
+        self._backoff.wait(self.url, failure)
         if self._is_over(start):
             raise ConnectionClosed("the client was stopped while it connected", clean=True)
-        self._hooks.tell("on_reconnect_attempt", self._attempt)
-
-    def _register_again(self, start: int, session: Session) -> None:
-        """Have all roles of the lost session in this one; waits."""
-        assert self._policy is not None
-        begun = [session.begin(role) for role in self._roles]
-        taken: list[Role] = []
-        for pending in begun:
-            try:
-                session.complete(pending)
-            except ProcedureAlreadyExists as exc:
-                taken.append(pending.subject)
-                failure = exc
-        # Mostly by our own lost session, of which the router has not heard yet.
-        force = self._policy.force_reregister
-        while taken:
-            if not force:
-                self._wait_for_next_attempt(start, failure)
-            role = taken[0]
-            try:
-                session.complete(session.begin(role, force=force))
-                taken.remove(role)
-            except ProcedureAlreadyExists as exc:
-                failure, force = exc, False
+        self._hooks.tell("on_reconnect_attempt", self._backoff.attempt)
 
     # For the client's calls and publications.
 
@@ -400,15 +344,10 @@ class Keeper:
 
     def _is_worth_waiting(self, session: Session) -> bool:
         """Say whether there will be another session that the caller may wait for."""
-        if self._policy is None or session.in_reader or self._last_stopped == self._starts:
+        if self._backoff is None or session.in_reader or self._last_stopped == self._starts:
             return False
         if session is self._given_out:
             return True  # it is over, which the reader is about to say
         task, worker = self._reconnecting, current_worker()
         # Not in the first start, and not where the next session's own roles are at work.
         return task is not None and not task.is_current and (worker is None or worker.pool.owner is not session)
-
-
-def _about(url: str, failure: Exception) -> str:
-    where, text = redact(url), str(failure)
-    return text if where in text else f"{where}: {text}"
