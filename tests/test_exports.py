@@ -67,6 +67,8 @@ PATHS = {
     "wampy.roles.caller.Result": "class",
     "wampy.PendingCall": "same as wampy.roles.caller.PendingCall",
     "wampy.roles.caller.PendingCall": "class",
+    "wampy.Reconnect": "same as wampy.config.reconnect.Reconnect",
+    "wampy.config.reconnect.Reconnect": "class",
     "wampy.configure_async": "same as wampy.backends.configure_async",
     "wampy.backends.configure_async": "function",
     "wampy.configure_backend": "same as wampy.backends.configure_backend",

@@ -67,6 +67,14 @@ OUTPUTS = {
         ticks: [0, 1, 2]
         events: 3
     """,
+    "reconnecting.py": """
+        joined
+        lost: the session is closed: wamp.close.normal
+        attempt 1
+        joined
+        Hello, again!
+        left
+    """,
     "several_routers.py": """
         the second is there: True
         cannot connect to ws://127.0.0.1:9/: 127.0.0.1 port 9: Connection refused. Is a router running there?
