@@ -26,6 +26,15 @@ WELCOME_DETAILS = {
 }
 
 
+@pytest.fixture
+def make_client(make_client):
+    """Make clients whose session is the only one: what it does with a fault is the question here.
+
+    Coming back has files of its own.
+    """
+    return lambda *args, **parameters: make_client(*args, **{"reconnect": False} | parameters)
+
+
 class Peer:
     """One client's connection, as its script sees it. Everything blocks, in an OS thread of its own.
 

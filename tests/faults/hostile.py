@@ -64,8 +64,8 @@ class Ordeal:
 
     def make(self, cls=Witness, **parameters):
         """Make the client."""
-        timeouts = {"open_timeout": 20.0, "call_timeout": 20.0, "close_timeout": 20.0}
-        self.client = cls(self.url, **timeouts | parameters)
+        defaults = {"open_timeout": 20.0, "call_timeout": 20.0, "close_timeout": 20.0, "reconnect": False}
+        self.client = cls(self.url, **defaults | parameters)
         return self.client
 
     def begin(self, change=None):
@@ -142,7 +142,7 @@ class Ordeal:
         listening = self._listening = self.green.spawn(peer.until_closed)
         errors = [wait.error(self._left()) for wait in self.waits]
         errors.append(self.green.spawn(self.unawaited.result).error(self._left()))
-        assert self.waiting.result(self._left()) is True
+        errors.append(self.waiting.error(self._left()))
         assert time.monotonic() - self._began < BOUND
         assert client.session is None
         for error in errors:

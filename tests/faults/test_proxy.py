@@ -265,7 +265,7 @@ def test_a_proxy_that_dies_ends_the_session(proxy, make_client, wampy_router, gr
     client = make_client(url=f"ws://{NAME}:{wampy_router.port}/", proxy=proxy.url)
     client.start()
     proxy._stopping.set()
-    assert green.spawn(client.wait).result(SOON) is True
+    assert isinstance(green.spawn(client.wait).error(SOON), ConnectionClosed)
     assert client.session is None
 
 

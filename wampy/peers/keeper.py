@@ -250,31 +250,36 @@ class Keeper:
         self._last = session
         self._past = [past for past in [*self._past, session] if past.workers.busy]
         self._next(url)
-        if session is not self._given_out:
-            return  # whoever has been joining deals with it
-        self._given_out = None
         clean = isinstance(reason, ConnectionClosed) and reason.clean
         was_lost = not clean or isinstance(reason, SessionClosed)
-        if clean or isinstance(reason, AbortError):
-            self._hooks.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
-        self._hooks.tell("on_disconnect", reason if was_lost else None)
-        if self._is_over(self._starts) or not was_lost:
-            self._end(None)
-        elif self._backoff is None or not may_heal(reason):
-            self._end(reason)
-        else:
-            self._backoff.rested(self.backend.monotonic() - self._given_out_at)
-            self._backoff.note(reason)  # see the record below
-            self._roles = session.roles
-            self._decided = self.backend.slot()
-            try:
-                self._reconnecting = self.backend.spawn(self._reconnect, self._starts, reason)
-            except RuntimeError as exc:  # the system has no more threads to give
-                self._end(exc)
-        if was_lost:
+        is_told = session.id is None or self._reconnecting is not None  # by whoever has been joining
+        if session is self._given_out:
+            self._given_out = None
+            is_told = False
+            if clean or isinstance(reason, AbortError):
+                self._hooks.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
+            self._hooks.tell("on_disconnect", reason if was_lost else None)
+            self._follow(session, reason if was_lost else None)
+        if was_lost and not is_told:
             # Last: a logging handler is the user's, and may fail. And the one record of it, whatever ended it.
             level = logging.WARNING if clean else logging.ERROR
             logger.log(level, "session %s with %s was lost: %s", session.id, redact(url), reason)
+
+    def _follow(self, session: Session, loss: Exception | None) -> None:
+        """Have another session follow one that is over, unless the client is to end with it."""
+        if loss is None or self._is_over(self._starts):
+            self._end(None)
+        elif self._backoff is None or not may_heal(loss):
+            self._end(loss)
+        else:
+            self._backoff.rested(self.backend.monotonic() - self._given_out_at)
+            self._backoff.note(loss)
+            self._roles = session.roles
+            self._decided = self.backend.slot()
+            try:
+                self._reconnecting = self.backend.spawn(self._reconnect, self._starts, loss)
+            except RuntimeError as exc:  # the system has no more threads to give
+                self._end(exc)
 
     def _reconnect(self, start: int, reason: Exception) -> None:
         """Bring up another session in the place of one that was lost; waits."""
