@@ -165,10 +165,10 @@ class Service(Peer):
 
 @pytest.fixture
 def connect(transports_router, make_client):
-    """Make clients that have joined by a way: ``connect(name, Class, …)``."""
+    """Make clients that have joined by a way, and do not come back: ``connect(name, Class, …)``."""
 
     def connect(name, cls=Peer, **parameters):
-        client = make_client(cls, **{"url": transports_router.urls[name]} | parameters)
+        client = make_client(cls, **{"url": transports_router.urls[name], "reconnect": False} | parameters)
         client.start()
         assert client.url.startswith(f"{name.split()[-1]}://")
         return client
@@ -251,8 +251,8 @@ def test_stop_is_clean_also_while_a_call_waits_and_it_starts_again(pair, green, 
 
 def test_every_transport_at_once_notices_a_killed_router(make_ways, make_client, green, caplog):
     ways = make_ways()
-    clients = [make_client(Peer, url=ways.urls[scheme]) for scheme in SCHEMES]
-    callees = [make_client(Peer, url=ways.urls[scheme]) for scheme in SCHEMES]
+    clients = [make_client(Peer, url=ways.urls[scheme], reconnect=False) for scheme in SCHEMES]
+    callees = [make_client(Peer, url=ways.urls[scheme], reconnect=False) for scheme in SCHEMES]
     for number, each in enumerate(callees):
         each.start()
         each.session.register(f"com.example.never{number}", lambda: green.sleep(60))
@@ -267,7 +267,9 @@ def test_every_transport_at_once_notices_a_killed_router(make_ways, make_client,
         error = call.error(5)
         assert type(error) is ConnectionClosed and not error.clean
     for each in clients + callees:
-        assert each.wait(5) and each.session is None
+        with pytest.raises(ConnectionClosed):
+            each.wait(5)
+        assert each.session is None
         green.wait_until(lambda: each.told, 5)  # noqa: B023
         ((hook, error),) = each.told
         assert hook == "on_disconnect" and type(error) is ConnectionClosed, each.url
@@ -330,7 +332,8 @@ def test_a_message_over_a_websocket_s_limit_ends_with_a_text_about_it(limited, w
     else:
         with pytest.raises(ConnectionClosed, match=r"1009.* larger than it takes; raise its limit"):
             service.call("com.example.same", "x" * 2 * SMALL)
-    assert service.wait(5)
+    with pytest.raises(ConnectionClosed):
+        service.wait(5)
     green.wait_until(lambda: service.told, 5)
     ((hook, error),) = service.told
     assert hook == "on_disconnect"
@@ -348,7 +351,8 @@ def test_a_message_over_max_message_size_ends_the_session_by_the_setting_s_name(
     assert client.call("com.example.same", just) == just
     with pytest.raises(ConnectionClosed, match=rf"over max_message_size \({limit} bytes\)"):
         client.call("com.example.large", limit)
-    assert client.wait(5)
+    with pytest.raises(ConnectionClosed):
+        client.wait(5)
     green.wait_until(lambda: client.told, 5)
     ((hook, error),) = client.told
     assert hook == "on_disconnect" and "max_message_size" in str(error)
@@ -411,7 +415,8 @@ def test_an_inflated_message_counts_as_what_it_becomes(connect):
     client = connect("deflate ws", compression="deflate", max_message_size=100_000)
     with pytest.raises(ConnectionClosed, match="max_message_size"):
         client.call("com.example.large", 200_000)
-    assert client.wait(5)
+    with pytest.raises(ConnectionClosed):
+        client.wait(5)
 
 
 def test_a_router_without_compression_is_used_without(connect):
@@ -468,7 +473,8 @@ def test_rawsocket_without_a_common_serializer_says_which_were_asked_for(transpo
 def test_a_rawsocket_ping_that_crossbar_does_not_stand_ends_with_the_setting_s_name(connect, scheme, green):
     client = connect(scheme, rawsocket_ping=True, heartbeat=0.1)
     assert client.is_pinging
-    assert client.wait(5)
+    with pytest.raises(ConnectionClosed):
+        client.wait(5)
     green.wait_until(lambda: client.told)
     ((hook, error),) = client.told
     assert hook == "on_disconnect" and type(error) is ConnectionClosed
