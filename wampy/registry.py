@@ -142,22 +142,23 @@ class Registry(Exchange):
 
     @guarded
     def drain(self, seconds: float) -> None:
-        """Take all roles back and let what they have begun end; waits.
+        """Take all roles back and let what they have begun end; waits. Without a session there is nothing to do.
 
         Args:
             seconds: How long that may take.
         """
+        if not self.established:
+            return
         self._check_may_block()
         deadline = self._deadline(seconds)
-        if self.established:
-            for registration_id, registration in self.registration_map.items():
-                self._tell(Unregister(None, registration_id), registration.procedure, registration)
-            for subscription_id, sharing in self.subscription_map.items():
-                self._tell(Unsubscribe(None, subscription_id), sharing[0].topic, sharing[0])
-            # Until the router's word has come there may be invocations on their way.
-            for pending in self.pending:
-                if pending.code in (Unregister.WAMP_CODE, Unsubscribe.WAMP_CODE):
-                    pending.slot.wait(self._remaining(deadline))
+        for registration_id, registration in self.registration_map.items():
+            self._tell(Unregister(None, registration_id), registration.procedure, registration)
+        for subscription_id, sharing in self.subscription_map.items():
+            self._tell(Unsubscribe(None, subscription_id), sharing[0].topic, sharing[0])
+        # Until the router's word has come there may be invocations on their way.
+        for pending in self.pending:
+            if pending.code in (Unregister.WAMP_CODE, Unsubscribe.WAMP_CODE):
+                pending.slot.wait(self._remaining(deadline))
         self.workers.drain(self._remaining(deadline))
 
     def _settle_all(self, error: Exception) -> None:

@@ -25,14 +25,16 @@ def router(backend, wamp):
 def join(green, router):
     """Join clients with the scripted router: ``client, peer = join(Class, roles=0, **parameters)``.
 
-    `roles` is how many REGISTER and SUBSCRIBE messages to acknowledge, with ids from 100 on.
+    They do not come back unless told to. `roles` is how many REGISTER and SUBSCRIBE messages to acknowledge, with ids
+    from 100 on.
     """
     from wampy import Client
 
     joined = []
 
     def join(cls=Client, roles=0, welcome=None, **parameters):
-        client = cls(router.url, **{"close_timeout": 2.0, "open_timeout": 5.0, "call_timeout": 5.0, **parameters})
+        defaults = {"close_timeout": 2.0, "open_timeout": 5.0, "call_timeout": 5.0, "reconnect": False}
+        client = cls(router.url, **defaults | parameters)
         joining = green.spawn(client.start)
         peer = router.accept()
         joined.append((client, peer))

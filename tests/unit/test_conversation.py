@@ -487,7 +487,8 @@ def test_what_follows_a_violation_is_not_looked_at(join, green, caplog):
     peer.say("nonsense", [50, 1, {}, ["too late"]], "more nonsense")
     assert isinstance(calling.error(), WampProtocolError)
     peer.until_closed()
-    assert client.wait(2.0)
+    with pytest.raises(WampProtocolError):
+        client.wait(2.0)
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
@@ -562,7 +563,7 @@ def test_a_router_that_hangs_does_not_keep_stop(join, green, hangs):
         peer.say([6, {}, "wamp.close.normal"])
     stopping.result(10)
     assert time.monotonic() - before < 2.4
-    assert session._ended.done, "stop() came back, and the socket is still open"
+    assert session.gone.done, "stop() came back, and the socket is still open"
 
 
 @pytest.mark.parametrize("how", ["drop", "close"])
@@ -637,8 +638,13 @@ def test_wait_ends_with_the_session(join, green):
     waiting = green.spawn(client.wait)
     assert client.wait(0.02) is False
     peer.drop()
-    assert waiting.result(2.0) is True
-    assert client.wait() is True
+    first = waiting.error(2.0)
+    assert isinstance(first, ConnectionClosed) and not first.clean
+    with pytest.raises(ConnectionClosed) as second:
+        client.wait()
+    assert second.value is not first and str(second.value) == str(first)
+    client.stop()
+    assert client.wait() is True  # whoever has stopped it need not be told
 
 
 class Stopping(MessageHandler):

@@ -556,7 +556,7 @@ def test_the_handler_knows_client_and_session(served):
 
 
 def test_a_job_that_outlives_its_session_does_not_answer_in_the_next(green, router):
-    client = Service(router.url)
+    client = Service(router.url, reconnect=False)
     let_go = green.slot()
     client.does["wait"] = lambda: let_go.wait()
 

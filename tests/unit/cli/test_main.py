@@ -65,8 +65,9 @@ def test_what_run_is_called_with(monkeypatch):
         "config": None,
         "patch": True,
         "log_level": "INFO",
+        "drain": 5.0,
     }
-    line = "run shop:Shop --url ws://x/ --realm r --config c.json --no-patch --log-level debug"
+    line = "run shop:Shop --url ws://x/ --realm r --config c.json --no-patch --log-level debug --drain 0"
     assert main(line.split()) == 7
     assert called == {
         "applications": ["shop:Shop"],
@@ -75,6 +76,7 @@ def test_what_run_is_called_with(monkeypatch):
         "config": "c.json",
         "patch": False,
         "log_level": "DEBUG",
+        "drain": 0.0,
     }
 
 
