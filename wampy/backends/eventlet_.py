@@ -278,6 +278,7 @@ class EventletBackend(Backend):
 
     name = "eventlet"
     kill_error = greenlet.GreenletExit
+    elsewhere = "eventlet.tpool.execute(function, …)"
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         return _Task(function, args)

@@ -309,6 +309,7 @@ class GeventBackend(Backend):
 
     name = "gevent"
     kill_error = gevent.GreenletExit
+    elsewhere = "gevent.get_hub().threadpool.apply(function, (…,))"
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         return _Task(function, args)

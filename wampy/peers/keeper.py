@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wampy.backends import settle_backend
+from wampy.blocking import BlockDetector
 from wampy.config.options import Options
 from wampy.constants import CLOSE_NORMAL
 from wampy.errors import AbortError, ConnectionClosed, ConnectionError, SessionClosed, WampyError
@@ -38,6 +39,7 @@ class Keeper:
         options: What sessions are made with.
         handler: Whose `handle_message` gets the messages.
         run_hook: Called with a hook's name and argument, in a green thread that may block.
+        who: The client's name, for the log.
 
     Attributes:
         session: The current session, or the next one.
@@ -50,6 +52,7 @@ class Keeper:
         options: Options,
         handler: MessageHandler,
         run_hook: Callable[[str, Any], None],
+        who: str = "the client",
     ) -> None:
         self.urls = list(urls)
         self.options = options
@@ -67,6 +70,8 @@ class Keeper:
         self._last: Session | None = None
         self._announced: Session | None = None
         self._stopped = self.backend.slot()
+        self._who = who
+        self._detector = BlockDetector(self.backend, who)
         for url in self.urls:
             parse_url(url)  # a slip is told at once, not when the others have failed
         self._next(self.urls[0])
@@ -76,6 +81,7 @@ class Keeper:
         transport = transport_for(url, self.backend, options.offered, **options.transport_options)
         self.url = url
         self.session = Session(transport, options, self.backend, self._handler, self._ended)
+        self.session.workers.detector = self._detector
 
     @guarded
     def start(self, register_roles: Callable[[], None]) -> None:
@@ -91,6 +97,9 @@ class Keeper:
         self._starts += 1
         start = self._starts
         self._stopped = self.backend.slot()
+        self._detector.stop()
+        self._detector = BlockDetector(self.backend, self._who)
+        self._detector.start()
         session: Session | None = None
         try:
             session = self._join_any(start)
@@ -172,6 +181,7 @@ class Keeper:
 
     def _set_stopped(self) -> None:
         self.running = False
+        self._detector.stop()
         self._stopped.set()
 
     def _ended(self, session: Session, reason: Exception) -> None:
@@ -211,10 +221,12 @@ class Keeper:
         try:
             while self._hooks:
                 self._hook, argument = self._hooks.popleft()
+                began = self.backend.monotonic()
                 try:
                     self.backend.outside(self._run_hook, self._hook, argument)
                 except self.backend.kill_error:
                     logger.debug("%s was ended with the session", self._hook)
+                self._detector.worked(self._hook, began)
         finally:
             self._hook = self._hook_task = None
 
