@@ -90,7 +90,7 @@ OVER_BUDGET = {
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/conversation.py": (390, "the one place where a session begins, ends, reads and sends"),
     "wampy/message_handler.py": (365, "one short method for each of the 17 messages that a client receives"),
-    "wampy/backends/eventlet_.py": (360, "all verbs of one library belong together: nobody else may import it"),
+    "wampy/backends/eventlet_.py": (370, "all verbs of one library belong together: nobody else may import it"),
     "wampy/backends/gevent_.py": (400, "likewise"),
 }
 

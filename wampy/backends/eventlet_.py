@@ -26,6 +26,7 @@ with warnings.catch_warnings():
     from eventlet.hubs import trampoline
     from eventlet.support import greenlets as greenlet
 
+from wampy.backends._asyncio_hub import revive
 from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
@@ -36,6 +37,14 @@ _getaddrinfo = _socket.getaddrinfo
 
 _get_hub = eventlet.hubs.get_hub
 _getcurrent = greenlet.getcurrent
+
+
+def _living_hub() -> Any:
+    """Return the hub, for a wait; see `revive`. On eventlet's other hubs there is nothing to revive."""
+    hub = _get_hub()
+    if hub.running and hub.greenlet.dead:
+        revive(hub)
+    return hub
 
 
 class _Slot(Slot):
@@ -83,7 +92,7 @@ class _Slot(Slot):
         if timeout is not None and timeout <= 0:
             return False
         waiter = _getcurrent()
-        hub = _get_hub()
+        hub = _living_hub()
         end = None if timeout is None else hub.clock() + timeout
         timer = None if timeout is None else hub.schedule_call_global(timeout, self._wake, waiter)
         self._waiters[waiter] = hub
@@ -291,6 +300,7 @@ class EventletBackend(Backend):
         return timer
 
     def sleep(self, seconds: float = 0.0) -> None:
+        _living_hub()
         eventlet.sleep(seconds)
 
     def monotonic(self) -> float:
@@ -306,12 +316,13 @@ class EventletBackend(Backend):
         if timeout == 0.0:
             return False
         reading = direction == READ
+        hub = _living_hub()
         try:
             trampoline(sock.fileno(), read=reading, write=not reading, timeout=timeout, timeout_exc=_TooLate)
         except _TooLate:
             return False
         except BaseException:
-            _forget(_get_hub(), sock.fileno())
+            _forget(hub, sock.fileno())
             raise
         return True
 
