@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -231,6 +233,16 @@ def test_a_hook_that_blocks_is_named(join, green, records):
     join(Hooked)
     green.wait_until(records)
     assert "; at work were: on_join." in records()[0].getMessage()
+
+
+def test_the_documentation_shows_the_record_as_it_is(backend, records):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "eventlet.rst").read_text()
+    found = re.search(r"^ {4}Weather was .*\n(?: {4}.*\n)+", page, re.MULTILINE)[0]
+    quoted = " ".join(found.split()).removesuffix(" …")
+    detector = BlockDetector(backend, "Weather")
+    detector._at_work["com.example.history"] = None
+    detector._tell(12.3, computing=False)
+    assert records()[0].getMessage().startswith(quoted)
 
 
 # The life of a client.
