@@ -3,6 +3,7 @@
 A process has one hub, so the essential tests run once more in a process of their own.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ FILES = {
     "integration/test_client_life.py": (),
     "integration/test_interruptions.py": ("test_a_start_that_fails_in_another_os_thread_says_why",),
 }
+
+
+# Before this one, a forked child cannot go on with that hub; the how-to page says so.
+if tuple(map(int, version("eventlet").split(".")[:3])) < (0, 40, 1):
+    FILES["unit/backends/test_verbs.py"] += ("test_a_forked_child_leaves_a_watch_s_socket_to_its_parent",)
+    FILES["integration/test_interruptions.py"] += ("test_a_forked_child_leaves_its_parents_messages_alone",)
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +95,8 @@ def test_without_our_help_the_hub_would_refuse_to_run_again(run_python):
         try:
             eventlet.sleep(10)
         except KeyboardInterrupt:
-            eventlet.sleep(0)
+            for _ in range(3):  # on some Pythons the old run wakes up once more
+                eventlet.sleep(0.05)
         """,
         EVENTLET_HUB=HUB,
     )
