@@ -97,6 +97,8 @@ OUTPUTS = {
 # The others, each with a test of its own.
 PARTICULAR = {"authentication.py", "authentication_env.py", "call.py", "router.py", "service.py", "tls.py"}
 PARTICULAR |= {"test_greeter.py"}
+# Those that tests/integration/test_web_programs.py runs.
+PARTICULAR |= {"web_client.py", "flask_app.py", "django_app.py", "gunicorn_conf.py"}
 
 
 @pytest.fixture(scope="module")

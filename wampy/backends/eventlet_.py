@@ -27,13 +27,14 @@ with warnings.catch_warnings():
     from eventlet.support import greenlets as greenlet
 
 from wampy.backends._asyncio_hub import revive
-from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up
+from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _socket = eventlet.patcher.original("socket")
 _threading = eventlet.patcher.original("threading")
 _getaddrinfo = _socket.getaddrinfo
+_local = _threading.local()
 
 _get_hub = eventlet.hubs.get_hub
 _getcurrent = greenlet.getcurrent
@@ -341,8 +342,8 @@ class EventletBackend(Backend):
     def mutex(self) -> AbstractContextManager[Any]:
         return nullcontext()  # green threads switch only where they wait
 
-    def home(self) -> tuple[int, int]:
-        return os.getpid(), _threading.get_ident()
+    def home(self) -> tuple[int, object]:
+        return os.getpid(), this_thread(_local)
 
     def check_caller(self, home: Any) -> None:
         check_home(home, self.home(), self.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wampy.backends import settle_backend
@@ -215,7 +216,9 @@ class Keeper:
         """
         self._hooks.append((hook, argument))
         if self._hook_task is None:
-            self._hook_task = self.backend.spawn(self._run_hooks)
+            # Some Pythons, 3.12.1 for one, give no thread any more to what `atexit` calls. Then stop() runs the hooks.
+            with suppress(RuntimeError):
+                self._hook_task = self.backend.spawn(self._run_hooks)
 
     def _run_hooks(self) -> None:
         try:
@@ -233,7 +236,10 @@ class Keeper:
     def _end_hooks(self) -> None:
         """See the hooks out: an on_join that goes on is over with its session, the others have their time."""
         task = self._hook_task
-        if task is None or task.is_current:
+        if task is None:
+            self._run_hooks()  # only if there was no thread for them
+            return
+        if task.is_current:
             return
         if self._hook == "on_join":
             task.throw(self.backend.kill_error(), still=lambda: self._hook == "on_join")
