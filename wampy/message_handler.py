@@ -251,6 +251,7 @@ class MessageHandler:
             refuse=lambda: self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation"),
         )
         if job is not None:
+            job.name = registration.procedure
             session.invocations[message_obj.request_id] = job
 
     def handle_interrupt(self, message_obj: Interrupt) -> None:

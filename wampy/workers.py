@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any
 
+from wampy.blocking import BlockDetector
 from wampy.interfaces import Backend, Slot, Task
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,12 @@ class Job:
         function: What to run; it guards itself against the user's errors.
         args: What to run it with.
         refuse: Called instead, without blocking, when no worker may be started for it.
+
+    Attributes:
+        name: Whose work it is, for the log; may be empty.
     """
 
-    __slots__ = ("args", "function", "refuse", "refused", "worker")
+    __slots__ = ("args", "function", "name", "refuse", "refused", "worker")
 
     def __init__(
         self, function: Callable[..., Any], args: tuple[Any, ...] = (), refuse: Callable[[], Any] | None = None
@@ -41,6 +45,7 @@ class Job:
         self.args = args
         self.refuse = refuse
         self.refused = False
+        self.name = ""
         self.worker: Worker | None = None
 
 
@@ -74,6 +79,9 @@ class Workers:
         max_workers: How many jobs may be running and not waiting for an answer.
         max_queue: How many jobs may wait for a worker.
         owner: The session whose workers these are.
+
+    Attributes:
+        detector: Told of the jobs that end, if somebody has put one here.
     """
 
     def __init__(self, backend: Backend, max_workers: int, max_queue: int, owner: Any = None) -> None:
@@ -81,6 +89,7 @@ class Workers:
         self.max_workers = max_workers
         self.max_queue = max_queue
         self.ceiling = max(CEILING_FACTOR * max_workers, CEILING_FLOOR)
+        self.detector: BlockDetector | None = None
         self._backend = backend
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
@@ -180,12 +189,16 @@ class Workers:
 
     def _run(self, worker: Worker, job: Job) -> None:
         _current.set(worker)
+        began = self._backend.monotonic()
         try:
             job.function(*job.args)
         except (KeyboardInterrupt, SystemExit, self._backend.kill_error):
             raise
         except BaseException:  # green-thread libraries have timeouts that are no Exception
             logger.exception("a job failed in a worker")
+        finally:
+            if self.detector is not None:
+                self.detector.worked(job.name, began)
 
     @property
     def busy(self) -> bool:
@@ -278,7 +291,7 @@ class Mailbox:
             return False
         self._items.append(item)
         if not self._queued:
-            self._queued = self._workers.submit(Job(self._run_one), limited=False)
+            self._queued = self._workers.submit(self._job(), limited=False)
             if not self._queued:
                 self._items.pop()
                 return False
@@ -291,4 +304,9 @@ class Mailbox:
             if self._dropped and not self._items:
                 logger.error("%s has handled them all; %d were dropped", self._name, self._dropped)
                 self._dropped = 0
-            self._queued = bool(self._items) and self._workers.submit(Job(self._run_one), limited=False)
+            self._queued = bool(self._items) and self._workers.submit(self._job(), limited=False)
+
+    def _job(self) -> Job:
+        job = Job(self._run_one)
+        job.name = self._name
+        return job

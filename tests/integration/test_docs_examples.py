@@ -84,6 +84,15 @@ OUTPUTS = {
         spoken: msgpack
         {'number': '00000000-0000-0000-0000-000000000001', 'placed': '2026-11-24T09:30:00+00:00', 'items': ['apples']}
     """,
+    "asyncio_together.py": """
+        31 degrees in Rome, sun in Oslo, 31 degrees in Paris
+        all at once: True
+        threads: 1
+    """,
+    "asyncio_threads.py": """
+        31 degrees in Rome, sun in Oslo, 31 degrees in Paris
+        all at once: True
+    """,
     "threads.py": """
         the sum is 328350
         it is there: True 144
@@ -96,6 +105,8 @@ OUTPUTS = {
 # The others, each with a test of its own.
 PARTICULAR = {"authentication.py", "authentication_env.py", "call.py", "router.py", "service.py", "tls.py"}
 PARTICULAR |= {"test_greeter.py"}
+# Those that tests/integration/test_web_programs.py runs.
+PARTICULAR |= {"web_client.py", "flask_app.py", "django_app.py", "gunicorn_conf.py"}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wampy.backends import settle_backend
+from wampy.blocking import BlockDetector
 from wampy.config.options import Options
 from wampy.config.reconnect import Reconnect, may_heal
 from wampy.config.transport import check_seconds
@@ -55,6 +56,7 @@ class Keeper:
         policy: When and how often a lost session is followed by another; ``None`` for never.
         handler: Whose `handle_message` gets the messages.
         run_hook: Called with a hook's name and argument, in a green thread that may block.
+        who: The client's name, for the log.
 
     Attributes:
         session: The current session, or the next one.
@@ -69,6 +71,7 @@ class Keeper:
         policy: Reconnect | None,
         handler: MessageHandler,
         run_hook: Callable[[str, Any], None],
+        who: str = "the client",
     ) -> None:
         self.options = options
         self.backend = settle_backend()
@@ -94,6 +97,8 @@ class Keeper:
         self._decided = self.backend.slot()
         # Filled when the client has stopped, with the reason if it was not told to.
         self._stopped = self.backend.slot()
+        self._who = who
+        self._detector = BlockDetector(self.backend, who)
         for url in urls:
             parse_url(url)  # a slip is told at once, not when the others have failed
         self._next(urls[0])
@@ -108,6 +113,7 @@ class Keeper:
         transport = transport_for(url, self.backend, options.offered, **options.transport_options)
         self.url = url
         self.session = Session(transport, options, self.backend, self._handler, self._ended)
+        self.session.workers.detector = self._detector
         return self.session
 
     # Its beginning and its end.
@@ -131,6 +137,7 @@ class Keeper:
             backoff.begin()
         self._reconnecting = None
         self._stopped, self._decided = self.backend.slot(), self.backend.slot()
+        self._watch_for_blocks()
         keeps_trying = backoff is not None and backoff.policy.first_connection
         try:
             # A role that is refused now is for the program to know at once.
@@ -144,6 +151,11 @@ class Keeper:
             if self._starts == start:
                 self.stop()
             raise
+
+    def _watch_for_blocks(self) -> None:
+        self._detector.stop()
+        self._detector = self._hooks.detector = BlockDetector(self.backend, self._who)
+        self._detector.start()
 
     @guarded
     def stop(self, drain: float | None = None) -> None:
@@ -202,6 +214,7 @@ class Keeper:
 
     def _end(self, failure: Exception | None) -> None:
         self.running = False
+        self._detector.stop()
         self._stopped.set(failure)
         self._decided.set()
 

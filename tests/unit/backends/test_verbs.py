@@ -568,6 +568,29 @@ def test_another_os_thread_may_not(backend):
     thread.start()
     thread.join()
     assert "another OS thread" in errors[0]
+    assert 'wampy.configure_backend("threading")' in errors[0]
+    assert "WAMPY_ASYNC_NAME=threading" in errors[0]
+
+
+def test_nor_one_that_has_the_identifier_of_one_that_has_ended(backend):
+    # What a server does that has a thread for each request.
+    homes = {}
+
+    def comes_home():
+        ident = threading.get_ident()
+        if ident not in homes:
+            homes[ident] = backend.home()
+            return
+        with pytest.raises(WampyError, match="another OS thread"):
+            backend.check_caller(homes[ident])
+        checked.append(ident)
+
+    checked = []
+    for _ in range(100):
+        thread = threading.Thread(target=comes_home)
+        thread.start()
+        thread.join()
+    assert checked
 
 
 def test_the_hub_may_not(backend, green):
