@@ -55,6 +55,7 @@ class Running:
 
     def __init__(self, backend, function, args, kwargs):
         self._slot = backend.slot()
+        self._begun = backend.slot()
         self._outcome = None
         self._error = None
         self._outside = backend.outside
@@ -62,6 +63,7 @@ class Running:
         self._kill_error = backend.kill_error
 
     def _run(self, function, args, kwargs):
+        self._begun.set()
         try:
             self._outcome = self._outside(function, *args, **kwargs)
         except BaseException as error:
@@ -74,6 +76,7 @@ class Running:
         return self._slot.done
 
     def kill(self):
+        self._begun.wait(10.0)  # what never begins cannot say that it was killed
         self._task.throw(self._kill_error())
 
     def result(self, timeout=20.0):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,30 @@ def own_router():
 
     with Crossbar() as router:
         yield router
+
+
+@pytest.fixture
+def hold_up(green):
+    """Let nothing of wampy's run for a while: ``hold_up(seconds)``; the rest of the world goes on.
+
+    A program that computes does that to green threads, and one that keeps the interpreter to itself to OS threads.
+    """
+
+    def hold_up(seconds, before=lambda: None):
+        """Hold it up.
+
+        Args:
+            seconds: How long.
+            before: What to do first, so that wampy does not see it before the time is over.
+        """
+
+        def hold():
+            before()
+            time.sleep(seconds)
+
+        green.backend.inside(hold)
+
+    return hold_up
 
 
 # Networks that fail.
