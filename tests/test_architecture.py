@@ -23,12 +23,16 @@ RANKS = {
     "wampy.auth": (1, 0),
     "wampy.guard": (1, 0),
     "wampy.blocking": (1, 0),
+    "wampy.jobs": (1, 0),
+    "wampy.overload": (1, 0),
+    "wampy.stats": (0, 0),
     "wampy.serializers": (1, 0),
     "wampy.messages": (1, 0),
     "wampy.roles": (1, 0),
     "wampy.protocol": (2, 0),
     "wampy.backends": (2, 0),
     "wampy.workers": (2, 0),
+    "wampy.mailbox": (2, 1),
     "wampy.transports": (3, 0),
     "wampy.roles.caller": (3, 0),
     "wampy.roles.publisher": (3, 0),
@@ -61,6 +65,8 @@ UPWARD_FOR_TYPES = {
     ("wampy", "wampy.roles"),
     ("wampy", "wampy.roles.callee"),
     ("wampy", "wampy.roles.caller"),
+    ("wampy", "wampy.stats"),
+    ("wampy.jobs", "wampy.workers"),
     ("wampy.message_handler", "wampy.peers.clients"),
 }
 
@@ -86,12 +92,12 @@ PURE = ("wampy.protocol", "wampy.urls", "wampy.errors", "wampy.constants", "wamp
 BUDGET = 300
 # Files over the budget, how long each may get, and why.
 OVER_BUDGET = {
-    "wampy/interfaces.py": (345, "all seams side by side; signatures and docstrings, no code"),
+    "wampy/interfaces.py": (350, "all seams side by side; signatures and docstrings, no code"),
     "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/peers/clients.py": (330, "the constructor's parameters, each with its meaning; hardly any code"),
-    "wampy/peers/keeper.py": (360, "the one place where sessions follow each other: start, loss, reconnecting, stop"),
-    "wampy/conversation.py": (390, "the one place where a session begins, ends, reads and sends"),
+    "wampy/peers/keeper.py": (400, "the one place where sessions follow each other: start, loss, reconnecting, stop"),
+    "wampy/conversation.py": (400, "the one place where a session begins, ends, reads and sends"),
     "wampy/message_handler.py": (365, "one short method for each of the 17 messages that a client receives"),
     "wampy/backends/eventlet_.py": (370, "all verbs of one library belong together: nobody else may import it"),
     "wampy/backends/gevent_.py": (400, "likewise"),

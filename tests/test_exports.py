@@ -69,6 +69,8 @@ PATHS = {
     "wampy.roles.caller.PendingCall": "class",
     "wampy.Reconnect": "same as wampy.config.reconnect.Reconnect",
     "wampy.config.reconnect.Reconnect": "class",
+    "wampy.Stats": "same as wampy.stats.Stats",
+    "wampy.stats.Stats": "class",
     "wampy.configure_async": "same as wampy.backends.configure_async",
     "wampy.backends.configure_async": "function",
     "wampy.configure_backend": "same as wampy.backends.configure_backend",

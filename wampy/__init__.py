@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wampy.peers.routers import Crossbar
     from wampy.roles import callee, subscribe
     from wampy.roles.caller import PendingCall, Result
+    from wampy.stats import Stats
 
 _WHERE = {
     "Client": "wampy.peers.clients",
@@ -28,6 +29,7 @@ _WHERE = {
     "Reconnect": "wampy.config.reconnect",
     "RemoteError": "wampy.errors",
     "Result": "wampy.roles.caller",
+    "Stats": "wampy.stats",
     "WampyError": "wampy.errors",
     "WampyTimeOutError": "wampy.errors",
     "callee": "wampy.roles",
@@ -44,6 +46,7 @@ __all__ = [
     "Reconnect",
     "RemoteError",
     "Result",
+    "Stats",
     "WampyError",
     "WampyTimeOutError",
     "__version__",

@@ -18,6 +18,9 @@ DEFAULT_HEARTBEAT_TIMEOUT: Final = 15.0
 DEFAULT_MAX_WORKERS: Final = 64
 DEFAULT_MAX_QUEUE: Final = 10_000
 DEFAULT_MAX_MESSAGE_SIZE: Final = 16_777_216
+# Bytes of what may wait for a worker beside `max_queue`, as they came in: of all invocations together, and of the
+# events of each handler.
+MAX_QUEUE_BYTES: Final = 67_108_864
 
 MAX_ID: Final = 2**53
 

@@ -24,13 +24,14 @@ from wampy.errors import (
 )
 from wampy.guard import guarded
 from wampy.interfaces import Backend, Payload, Serializer, Transport
+from wampy.jobs import Job
 from wampy.messages import Abort, Goodbye, Hello, Message, parse
 from wampy.outbox import Outbox
 from wampy.protocol.pending import PendingRequests, fresh
 from wampy.protocol.request_ids import RequestIds
 from wampy.protocol.states import State, StateMachine
 from wampy.texts import text_of
-from wampy.workers import Job, Workers
+from wampy.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Conversation:
         options: What the session was made with.
         backend: The green-thread library's verbs.
         workers: The green threads that run the user's code.
+        message_size: The bytes of the message that is being handled.
 
     Args:
         transport: An unconnected transport.
@@ -90,6 +92,8 @@ class Conversation:
         self._machine = StateMachine()
         self._outbox = Outbox(transport, self._machine, self.request_ids, self.pending, backend)
         self._home: Any = None
+        self.message_size = 0
+        self._received = 0
         self._joined = backend.slot()
         self._goodbye = backend.slot()
         #: Filled when nothing is left of it.
@@ -195,8 +199,10 @@ class Conversation:
             self._settle_all(error)
             self._joined.set()
             self._goodbye.set()
-            self.workers.close(kill=False)
-        self._transport.close(within)
+            self._transport.close(within)
+            self.workers.close(kill=False)  # last: it tells the log, whose handlers are the user's
+        else:
+            self._transport.close(within)
 
     def _settle_all(self, error: Exception) -> None:
         """Let everybody who waits for a reply raise; for children."""
@@ -266,6 +272,7 @@ class Conversation:
 
     def _on_messages(self, payloads: list[Payload]) -> None:
         loads = self._transport.serializer.loads
+        self._received += len(payloads)
         for payload in payloads:
             if self.reason is not None or self._goodbye.done:
                 return  # a router may say more after its GOODBYE, such as ERROR for a call of ours that it ends
@@ -275,6 +282,7 @@ class Conversation:
             except (WampProtocolError, SerializationError) as exc:
                 self._violated(exc)
                 return
+            self.message_size = len(payload)
             try:
                 self._deliver(message)
             except WampProtocolError as exc:
@@ -308,7 +316,7 @@ class Conversation:
 
     @guarded
     def spawn_worker(
-        self, function: Callable[..., Any], *args: Any, refuse: Callable[[], Any] | None = None
+        self, function: Callable[..., Any], *args: Any, refuse: Callable[[], Any] | None = None, size: int = 0
     ) -> Job | None:
         """Run a function in a worker.
 
@@ -316,11 +324,12 @@ class Conversation:
             function: What to run; what it raises is logged.
             *args: Its arguments.
             refuse: Called instead when no worker can be had.
+            size: How many bytes wait with it, for the limit of these.
 
         Returns:
             The job, or ``None`` when the queue is full; `refuse` has been called then.
         """
-        job = Job(self.backend.outside, (function, *args), refuse)
+        job = Job(self.backend.outside, (function, *args), refuse, size)
         if self.workers.submit(job):
             return None if job.refused else job
         if refuse is not None:

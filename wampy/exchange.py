@@ -27,6 +27,7 @@ class Exchange(Conversation):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._errors = 0
         self._deadlines = Deadlines(self.backend, self.pending, self._transport.poke, self._expired)
 
     def _request(self, message: Message, about: str, timeout: Timeout, subject: Any = None) -> PendingRequest:
@@ -108,6 +109,8 @@ class Exchange(Conversation):
             if not self.request_ids.issued(request_id):
                 raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")
             logger.debug("dropped a late %s for request %s", message.name.upper(), request_id)
+        elif message.name == "error" and not pending.given_up:
+            self._errors += 1
         return pending
 
     def _tell(self, message: Message, about: str, subject: Any) -> None:
@@ -132,6 +135,7 @@ class Exchange(Conversation):
         if pending.cancelled:
             pending.fail(RemoteError.from_reply(CANCELED, ["the callee did not answer"], procedure=pending.about))
             return
+        self._errors += 1
         is_call = pending.code == Call.WAMP_CODE
         what = f"answer to the call of {pending.about}" if is_call else f"reply of the router about {pending.about}"
         pending.fail(WampyTimeOutError(what, pending.seconds, pending.about if is_call else None))

@@ -337,6 +337,11 @@ class Transport(ABC):
         return False
 
     @property
+    def traffic(self) -> tuple[int, int, float | None]:
+        """Bytes read, bytes written, and the seconds that the last ping took, if that is known."""
+        return 0, 0, None
+
+    @property
     @abstractmethod
     def in_reader(self) -> bool:
         """Whether the caller runs in the green thread that reads this transport."""

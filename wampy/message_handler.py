@@ -28,6 +28,7 @@ from wampy.errors import (
     WampProtocolError,
     WampyError,
 )
+from wampy.mailbox import Mailbox
 from wampy.messages import (
     Abort,
     Authenticate,
@@ -53,7 +54,7 @@ from wampy.messages import (
 )
 from wampy.roles.handles import Registration, Subscription, takes_keyword
 from wampy.texts import shown, text_of
-from wampy.workers import Mailbox, current_worker
+from wampy.workers import current_worker
 
 if TYPE_CHECKING:
     from wampy.peers.clients import Client
@@ -213,7 +214,7 @@ class MessageHandler:
             self._unknown(message_obj, message_obj.subscription_id, Subscribe.WAMP_CODE)
             return
         for subscription in list(sharing):
-            subscription.mailbox.put(subscription, message_obj)
+            subscription.mailbox.put(subscription, message_obj, size=session.message_size)
 
     def handle_event_received(self, message_obj: EventReceived) -> None:
         """An extension that needs no reaction."""
@@ -249,6 +250,7 @@ class MessageHandler:
             registration,
             message_obj,
             refuse=lambda: self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation"),
+            size=session.message_size,
         )
         if job is not None:
             job.name = registration.procedure

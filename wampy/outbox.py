@@ -23,6 +23,9 @@ REQUESTS = frozenset(cls.name for cls in (Call, Publish, Register, Subscribe, Un
 class Outbox:
     """What sends a session's messages.
 
+    Attributes:
+        sent: How many it has sent.
+
     Args:
         transport: Where the bytes go.
         machine: The session's state.
@@ -44,6 +47,7 @@ class Outbox:
         self._request_ids = request_ids
         self._pending = pending
         self._mutex = backend.mutex()
+        self.sent = 0
 
     def emit(self, message: Message, pending: PendingRequest | None = None) -> None:
         """Send a message. Waits for nothing but a hook of the user's that blocks.
@@ -90,6 +94,7 @@ class Outbox:
                 if counted:
                     message.request_id = None  # type: ignore[attr-defined]
                 raise
+            self.sent += 1
             self._machine.move(target)
 
     def _number(self, message: Any, following: int) -> bool:

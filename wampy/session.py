@@ -12,13 +12,14 @@ from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERR
 from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampProtocolError, WampyError
 from wampy.guard import guarded
+from wampy.jobs import Job
 from wampy.messages import Call, Error, Invocation, Message, Publish, Unregister, Unsubscribe, positional
 from wampy.messages.checks import elide
 from wampy.protocol.pending import PendingRequest
 from wampy.registry import Registry
 from wampy.roles.caller import PendingCall, unwrap
 from wampy.roles.handles import Registration, Subscription
-from wampy.workers import Job
+from wampy.stats import Stats
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,37 @@ class Session(Registry):
         super().__init__(*args)
         self.invocations: dict[int, Job] = {}
         self.unanswered: set[int] = set()
+        self._calls = self._invocations = self._events = 0
+
+    @property
+    def stats(self) -> Stats:
+        """What this session has done so far, and what it has to do now."""
+        workers = self.workers
+        bytes_in, bytes_out, last_ping = self._transport.traffic
+        return Stats(
+            messages_in=self._received,
+            messages_out=self._outbox.sent,
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            calls=self._calls,
+            errors=self._errors,
+            invocations=self._invocations,
+            invocations_refused=workers.refusals.total,
+            events=self._events,
+            events_dropped=workers.events_dropped,
+            pending=len(self.pending),
+            workers_busy=workers.busy,
+            queue=workers.queue,
+            last_ping=last_ping,
+        )
 
     def _deliver(self, message: Message) -> None:
-        if message.name == "invocation":
+        name = message.name
+        if name == "invocation":
+            self._invocations += 1
             self.unanswered.add(message.request_id)  # type: ignore[attr-defined]
+        elif name == "event":
+            self._events += 1
         super()._deliver(message)
 
     def _settle_anyway(self, message: Message, exc: BaseException) -> None:
@@ -97,7 +125,9 @@ class Session(Registry):
         if seconds is not None and self.router_has("dealer", "call_timeout"):
             message.validate()
             message.options.setdefault("timeout", max(int(seconds * 1000), 1))
-        return self._request(message, procedure, timeout)
+        pending = self._request(message, procedure, timeout)
+        self._calls += 1
+        return pending
 
     @guarded
     def call(

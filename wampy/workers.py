@@ -7,13 +7,15 @@ place, and goes on without queueing again, so that callees that call each other 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any
+from weakref import WeakSet
 
 from wampy.blocking import BlockDetector
+from wampy.constants import UNAVAILABLE
 from wampy.interfaces import Backend, Slot, Task
+from wampy.jobs import Job, JobQueue
+from wampy.overload import Overload
 
 logger = logging.getLogger(__name__)
 
@@ -22,31 +24,6 @@ CEILING_FACTOR = 64
 CEILING_FLOOR = 4096
 
 _current: ContextVar[Worker | None] = ContextVar("wampy_worker", default=None)
-
-
-class Job:
-    """Something to run in a worker.
-
-    Args:
-        function: What to run; it guards itself against the user's errors.
-        args: What to run it with.
-        refuse: Called instead, without blocking, when no worker may be started for it.
-
-    Attributes:
-        name: Whose work it is, for the log; may be empty.
-    """
-
-    __slots__ = ("args", "function", "name", "refuse", "refused", "worker")
-
-    def __init__(
-        self, function: Callable[..., Any], args: tuple[Any, ...] = (), refuse: Callable[[], Any] | None = None
-    ) -> None:
-        self.function = function
-        self.args = args
-        self.refuse = refuse
-        self.refused = False
-        self.name = ""
-        self.worker: Worker | None = None
 
 
 class Worker:
@@ -81,7 +58,11 @@ class Workers:
         owner: The session whose workers these are.
 
     Attributes:
+        backend: The verbs.
         detector: Told of the jobs that end, if somebody has put one here.
+        events: How many events wait in mailboxes.
+        events_dropped: How many were dropped there.
+        refusals: The jobs that were refused because of too many others.
     """
 
     def __init__(self, backend: Backend, max_workers: int, max_queue: int, owner: Any = None) -> None:
@@ -90,29 +71,38 @@ class Workers:
         self.max_queue = max_queue
         self.ceiling = max(CEILING_FACTOR * max_workers, CEILING_FLOOR)
         self.detector: BlockDetector | None = None
-        self._backend = backend
-        self._jobs: deque[Job] = deque()
+        self.backend = backend
+        self.events = 0
+        self.events_dropped = 0
+        self.refusals = Overload(
+            backend, logging.WARNING, f"invocations are refused ({UNAVAILABLE})", "no more invocations are refused"
+        )
+        self._jobs = JobQueue(max_queue)
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._running = 0
-        self._closed = False
+        self.closed = False
+        self._closables: WeakSet[Any] = WeakSet((self.refusals,))
         # Filled when nothing is left to do, for `drain`; and the worker that waits for that itself.
         self._drained: Slot | None = None
         self._drainer: Worker | None = None
 
-    def submit(self, job: Job, limited: bool = True) -> bool:
+    def submit(self, job: Job) -> bool:
         """Queue a job and start what may be started. Never blocks.
 
         Args:
             job: What to run.
-            limited: Whether the length of the queue counts; not for a mailbox, which has a limit of its own.
 
         Returns:
             False when the queue is full or the session over; the job has not been taken.
         """
-        if self._closed or (limited and len(self._jobs) >= self.max_queue):
+        if self.closed:
             return False
-        self._jobs.append(job)
+        jobs = self._jobs
+        if not jobs.put(job):
+            if job.refuse is not None:
+                self.refusals.count(1, "%d with %d bytes wait (max_queue=%d)", jobs.waiting, jobs.bytes, jobs.limit)
+            return False
         self._dispatch()
         return True
 
@@ -121,49 +111,48 @@ class Workers:
             if self._idle:
                 worker = self._idle.pop()
                 self._running += 1
-                worker.inbox.set(self._jobs.popleft())
+                worker.inbox.set(self._jobs.take())
             elif len(self._all) < self.ceiling:
                 worker = Worker(self)
-                worker.job = self._jobs.popleft()
+                worker.job = self._jobs.take()
                 self._running += 1
                 self._all.add(worker)
                 try:
-                    worker.task = self._backend.spawn(self._serve, worker)
-                except RuntimeError:  # the system has no more threads to give
-                    logger.warning("no worker can be started", exc_info=True)
+                    worker.task = self.backend.spawn(self._serve, worker)
+                except RuntimeError as exc:  # the system has no more threads to give
                     self._all.discard(worker)
                     self._running -= 1
-                    self._jobs.appendleft(worker.job)
-                    self._refuse_waiting()
+                    self._jobs.put_back(worker.job)
+                    self._refuse_waiting("no worker can be started beside %d: %s", len(self._all), exc)
                     return
             else:
-                self._refuse_waiting()
+                self._refuse_waiting("all %d workers wait for answers", len(self._all))
                 return
 
-    def _refuse_waiting(self) -> None:
+    def _refuse_waiting(self, why: str, *args: object) -> None:
         # All workers wait for answers that, for all we know, these very jobs would give: let the callers know
         # instead of waiting for one another for ever. Nobody waits for an event's handler; that stays queued.
-        waiting = list(self._jobs)
-        self._jobs.clear()
-        self._jobs.extend(job for job in waiting if job.refuse is None)
-        for job in waiting:
-            if job.refuse is not None:
-                job.refused = True
-                job.refuse()
+        refused = self._jobs.take_refusable()
+        for job in refused:
+            job.refused = True
+            assert job.refuse is not None
+            job.refuse()
+        if refused or not self._all:
+            self.refusals.count(len(refused), why, *args)
 
     def _serve(self, worker: Worker) -> None:
         holds_place = True
         try:
-            while not self._closed:
+            while not self.closed:
                 if worker.job is None:
                     if self._jobs and self._running <= self.max_workers:
-                        worker.job = self._jobs.popleft()
+                        worker.job = self._jobs.take()
                     elif len(self._idle) >= self.max_workers:
                         return  # a burst is over
                     else:
                         self._running -= 1
                         holds_place = False
-                        worker.inbox = self._backend.slot()
+                        worker.inbox = self.backend.slot()
                         self._idle.append(worker)
                         worker.inbox.wait()
                         worker.job = worker.inbox.value
@@ -174,7 +163,7 @@ class Workers:
                 job.worker = worker
                 try:
                     Context().run(self._run, worker, job)
-                except self._backend.kill_error:
+                except self.backend.kill_error:
                     pass  # interrupted by the router, or the session is over, which the loop sees
                 finally:
                     job.worker = worker.job = None
@@ -189,10 +178,10 @@ class Workers:
 
     def _run(self, worker: Worker, job: Job) -> None:
         _current.set(worker)
-        began = self._backend.monotonic()
+        began = self.backend.monotonic()
         try:
             job.function(*job.args)
-        except (KeyboardInterrupt, SystemExit, self._backend.kill_error):
+        except (KeyboardInterrupt, SystemExit, self.backend.kill_error):
             raise
         except BaseException:  # green-thread libraries have timeouts that are no Exception
             logger.exception("a job failed in a worker")
@@ -201,9 +190,18 @@ class Workers:
                 self.detector.worked(job.name, began)
 
     @property
-    def busy(self) -> bool:
-        """Whether a job is running."""
-        return any(worker.job is not None for worker in self._all)
+    def busy(self) -> int:
+        """How many jobs are running."""
+        return sum(worker.job is not None for worker in self._all)
+
+    @property
+    def queue(self) -> int:
+        """How many jobs and events wait for a worker."""
+        return self._jobs.waiting + self.events
+
+    def ends_with(self, thing: Any) -> None:
+        """Call `close` of something too when the workers are closed, if it is still there then."""
+        self._closables.add(thing)
 
     def drain(self, seconds: float | None) -> bool:
         """Wait until all jobs are done, those of the queue too, but not the caller's own.
@@ -216,7 +214,7 @@ class Workers:
         """
         caller = current_worker()
         self._drainer = caller if caller is not None and caller.pool is self else None
-        drained = self._drained = self._backend.slot()
+        drained = self._drained = self.backend.slot()
         self._look_whether_drained()
         if self._drainer is not None:
             self.lend()
@@ -230,7 +228,7 @@ class Workers:
         if self._drained is None:
             return
         at_work = any(worker.job is not None and worker is not self._drainer for worker in self._all)
-        if self._closed or not (self._jobs or at_work):
+        if self.closed or not (self._jobs or at_work):
             self._drained.set()
 
     def lend(self) -> None:
@@ -251,62 +249,17 @@ class Workers:
         Returns:
             The tasks that were killed and may be joined.
         """
-        self._closed = True
+        self.closed = True
         self._jobs.clear()
         self._look_whether_drained()
         idle, self._idle = self._idle, []
         for worker in idle:
             worker.inbox.set(None)
+        for thing in list(self._closables):
+            thing.close()
         if not kill:
             return []
         busy = [worker.task for worker in self._all if worker.job is not None and not worker.task.is_current]
         for task in busy:
-            task.throw(self._backend.kill_error())
+            task.throw(self.backend.kill_error())
         return busy
-
-
-class Mailbox:
-    """The events of one handler, run strictly in order, one job each, so that handlers share the workers.
-
-    Args:
-        workers: Whose workers run it.
-        deliver: What to call with each item; it guards itself.
-        name: Whose events they are, for the log.
-    """
-
-    def __init__(self, workers: Workers, deliver: Callable[..., Any], name: str = "an event handler") -> None:
-        self._name = name
-        self._workers = workers
-        self._deliver = deliver
-        self._items: deque[tuple[Any, ...]] = deque()
-        self._queued = False
-        self._dropped = 0
-
-    def put(self, *item: Any) -> bool:
-        """Add an event, or drop it; say whether there was room. The beginning and end of such a run is logged."""
-        if len(self._items) >= self._workers.max_queue:
-            if not self._dropped:
-                logger.error("%s has max_queue=%d events to handle; more are dropped", self._name, len(self._items))
-            self._dropped += 1
-            return False
-        self._items.append(item)
-        if not self._queued:
-            self._queued = self._workers.submit(self._job(), limited=False)
-            if not self._queued:
-                self._items.pop()
-                return False
-        return True
-
-    def _run_one(self) -> None:
-        try:
-            self._deliver(*self._items.popleft())
-        finally:
-            if self._dropped and not self._items:
-                logger.error("%s has handled them all; %d were dropped", self._name, self._dropped)
-                self._dropped = 0
-            self._queued = bool(self._items) and self._workers.submit(self._job(), limited=False)
-
-    def _job(self) -> Job:
-        job = Job(self._run_one)
-        job.name = self._name
-        return job

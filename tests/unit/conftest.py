@@ -48,3 +48,44 @@ def join(green, router):
     for client, peer in joined:
         peer.drop()
         client.stop()
+
+
+# Workers.
+
+
+@pytest.fixture
+def make_workers(backend):
+    """Make workers: ``make_workers(max_workers=2, max_queue=100)``."""
+    from wampy.workers import Workers
+
+    pools = []
+
+    def make(max_workers=2, max_queue=100):
+        pools.append(Workers(backend, max_workers, max_queue))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        for task in pool.close(kill=True):
+            assert task.join(2.0)
+
+
+class Gate:
+    """A function for jobs: says when it has started, and ends when it is let go."""
+
+    def __init__(self, green):
+        self.green = green
+        self.let_go = green.slot()
+        self.started = []
+        self.ended = []
+
+    def __call__(self, name):
+        self.started.append(name)
+        self.let_go.wait()
+        self.ended.append(name)
+
+
+@pytest.fixture
+def gate(green):
+    """A function for jobs that waits in the middle; see `Gate`."""
+    return Gate(green)

@@ -365,7 +365,7 @@ def test_events_of_one_handler_stay_in_order(served, green):
     assert client.events == list(range(1, 200))
 
 
-def test_too_many_events_are_dropped_and_logged(served, green, caplog):
+def test_of_too_many_events_the_oldest_are_dropped_and_it_is_logged(served, green, caplog):
     client, peer = served(max_workers=1, max_queue=3)
     let_go = green.slot()
     client.plain = lambda x: (let_go.wait(), client.events.append(x))
@@ -376,7 +376,8 @@ def test_too_many_events_are_dropped_and_logged(served, green, caplog):
     let_go.set()
     green.wait_until(lambda: len(client.events) == 4)
     green.sleep(0.02)
-    assert client.events == [0, 1, 2, 3]
+    assert client.events == [0, 4, 5, 6]
+    assert (client.stats.events, client.stats.events_dropped) == (7, 3)
 
 
 class Callable:

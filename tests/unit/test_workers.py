@@ -1,49 +1,17 @@
-"""Workers and mailboxes, on real green threads."""
+"""Workers, on real green threads."""
 
 import contextvars
 import logging
 
 import pytest
 
-from wampy.workers import Job, Mailbox, Workers, current_worker
+from wampy import overload
+from wampy.jobs import Job
+from wampy.workers import current_worker
 
 
-@pytest.fixture
-def make(backend):
-    pools = []
-
-    def make(max_workers=2, max_queue=100):
-        pools.append(Workers(backend, max_workers, max_queue))
-        return pools[-1]
-
-    yield make
-    for pool in pools:
-        for task in pool.close(kill=True):
-            assert task.join(2.0)
-
-
-class Gate:
-    """A function for jobs: says when it has started, and ends when it is let go."""
-
-    def __init__(self, green):
-        self.green = green
-        self.let_go = green.slot()
-        self.started = []
-        self.ended = []
-
-    def __call__(self, name):
-        self.started.append(name)
-        self.let_go.wait()
-        self.ended.append(name)
-
-
-@pytest.fixture
-def gate(green):
-    return Gate(green)
-
-
-def test_a_job_runs_with_its_arguments_in_a_worker(make, green):
-    pool, seen = make(), []
+def test_a_job_runs_with_its_arguments_in_a_worker(make_workers, green):
+    pool, seen = make_workers(), []
     assert pool.submit(Job(lambda *args: seen.append((args, current_worker())), (1, "two")))
     assert seen == [], "submit never switches"
     green.wait_until(lambda: seen)
@@ -53,8 +21,8 @@ def test_a_job_runs_with_its_arguments_in_a_worker(make, green):
     assert current_worker() is None
 
 
-def test_no_more_than_max_workers_run_at_once(make, green, gate):
-    pool = make(max_workers=2)
+def test_no_more_than_max_workers_run_at_once(make_workers, green, gate):
+    pool = make_workers(max_workers=2)
     for number in range(5):
         assert pool.submit(Job(gate, (number,)))
     green.sleep(0.02)
@@ -64,16 +32,16 @@ def test_no_more_than_max_workers_run_at_once(make, green, gate):
     assert gate.started == [0, 1, 2, 3, 4], "in the order of submission"
 
 
-def test_idle_workers_are_used_again(make, green):
-    pool, workers = make(), set()
+def test_idle_workers_are_used_again(make_workers, green):
+    pool, workers = make_workers(), set()
     for number in range(10):
         pool.submit(Job(lambda: workers.add(current_worker())))
         green.wait_until(lambda number=number: pool._running == 0 and not pool._jobs)
     assert len(workers) == 1
 
 
-def test_after_a_burst_no_more_than_max_workers_stay(make, green):
-    pool, woken = make(max_workers=3), green.slot()
+def test_after_a_burst_no_more_than_max_workers_stay(make_workers, green):
+    pool, woken = make_workers(max_workers=3), green.slot()
 
     def wait():
         pool.lend()
@@ -88,8 +56,8 @@ def test_after_a_burst_no_more_than_max_workers_stay(make, green):
     green.wait_until(lambda: len(pool._all) <= 3)
 
 
-def test_a_worker_that_waits_lends_its_place_and_takes_it_back_without_queueing(make, green, gate):
-    pool, answer, order = make(max_workers=1), green.slot(), []
+def test_a_worker_that_waits_lends_its_place_and_takes_it_back_without_queueing(make_workers, green, gate):
+    pool, answer, order = make_workers(max_workers=1), green.slot(), []
 
     def waits():
         pool.lend()
@@ -109,8 +77,8 @@ def test_a_worker_that_waits_lends_its_place_and_takes_it_back_without_queueing(
     assert pool._running == 0 or green.wait_until(lambda: pool._running == 0) is None
 
 
-def test_callees_that_wait_for_each_other_do_not_starve(make, green):
-    pool, done = make(max_workers=4), []
+def test_callees_that_wait_for_each_other_do_not_starve(make_workers, green):
+    pool, done = make_workers(max_workers=4), []
 
     def call(depth, finished):
         if depth:
@@ -128,8 +96,8 @@ def test_callees_that_wait_for_each_other_do_not_starve(make, green):
     green.wait_until(lambda: all(slot.done for slot in done))
 
 
-def test_at_the_ceiling_waiting_jobs_are_refused_and_others_stay(make, green):
-    pool, answer, refused, ran = make(max_workers=1), green.slot(), [], []
+def test_at_the_ceiling_waiting_jobs_are_refused_and_others_stay(make_workers, green):
+    pool, answer, refused, ran = make_workers(max_workers=1), green.slot(), [], []
     pool.ceiling = 2
 
     def waits():
@@ -148,8 +116,8 @@ def test_at_the_ceiling_waiting_jobs_are_refused_and_others_stay(make, green):
     green.wait_until(lambda: ran == ["patient"])
 
 
-def test_a_full_queue_takes_no_job(make, green, gate):
-    pool = make(max_workers=1, max_queue=2)
+def test_a_full_queue_takes_no_job(make_workers, green, gate):
+    pool = make_workers(max_workers=1, max_queue=2)
     assert pool.submit(Job(gate, ("running",)))
     green.wait_until(lambda: gate.started)
     assert pool.submit(Job(gate, ("first",)))
@@ -159,8 +127,8 @@ def test_a_full_queue_takes_no_job(make, green, gate):
     green.wait_until(lambda: gate.ended == ["running", "first", "second"])
 
 
-def test_each_job_has_a_context_of_its_own(make, green):
-    pool, variable, seen = make(max_workers=1), contextvars.ContextVar("variable", default="nothing"), []
+def test_each_job_has_a_context_of_its_own(make_workers, green):
+    pool, variable, seen = make_workers(max_workers=1), contextvars.ContextVar("variable", default="nothing"), []
 
     def job(value):
         seen.append(variable.get())
@@ -175,8 +143,8 @@ def test_each_job_has_a_context_of_its_own(make, green):
     assert seen == ["nothing", "first", "nothing", "second"]
 
 
-def test_a_green_thread_started_by_a_job_is_no_worker(make, green):
-    pool, seen = make(), []
+def test_a_green_thread_started_by_a_job_is_no_worker(make_workers, green):
+    pool, seen = make_workers(), []
 
     def job():
         context = contextvars.copy_context()
@@ -192,8 +160,8 @@ class NotAnException(BaseException):
 
 
 @pytest.mark.parametrize("error", [ValueError("went wrong"), NotAnException("went wrong")])
-def test_a_job_that_raises_is_logged_and_its_worker_lives_on(make, green, caplog, error):
-    pool, seen = make(max_workers=1), []
+def test_a_job_that_raises_is_logged_and_its_worker_lives_on(make_workers, green, caplog, error):
+    pool, seen = make_workers(max_workers=1), []
 
     def fails():
         seen.append(current_worker())
@@ -208,8 +176,8 @@ def test_a_job_that_raises_is_logged_and_its_worker_lives_on(make, green, caplog
     assert record.exc_info[1] is error
 
 
-def test_closing_drops_what_waits_and_lets_the_rest_finish(make, green, gate):
-    pool = make(max_workers=1)
+def test_closing_drops_what_waits_and_lets_the_rest_finish(make_workers, green, gate):
+    pool = make_workers(max_workers=1)
     pool.submit(Job(gate, ("running",)))
     pool.submit(Job(gate, ("waiting",)))
     green.wait_until(lambda: gate.started)
@@ -221,8 +189,8 @@ def test_closing_drops_what_waits_and_lets_the_rest_finish(make, green, gate):
     assert gate.started == ["running"]
 
 
-def test_closing_with_kill_ends_everybody_but_the_caller(make, green, backend):
-    pool, events = make(max_workers=3), []
+def test_closing_with_kill_ends_everybody_but_the_caller(make_workers, green, backend):
+    pool, events = make_workers(max_workers=3), []
 
     def sleeps():
         try:
@@ -246,8 +214,8 @@ def test_closing_with_kill_ends_everybody_but_the_caller(make, green, backend):
     green.wait_until(lambda: not pool._all)
 
 
-def test_closing_with_kill_also_ends_what_has_not_started_yet(make, green):
-    pool, ran = make(), []
+def test_closing_with_kill_also_ends_what_has_not_started_yet(make_workers, green):
+    pool, ran = make_workers(), []
     pool.submit(Job(ran.append, ("never",)))
     for task in pool.close(kill=True):
         assert task.join(2.0)
@@ -255,82 +223,106 @@ def test_closing_with_kill_also_ends_what_has_not_started_yet(make, green):
     assert ran == []
 
 
-def test_events_of_one_handler_run_in_order_one_at_a_time(make, green):
-    pool, seen, running = make(max_workers=8), [], []
-
-    def deliver(number):
-        running.append(number)
-        assert len(running) == 1
-        green.sleep(0.001 if number % 3 else 0)
-        running.remove(number)
-        seen.append(number)
-
-    mailbox = Mailbox(pool, deliver)
-    for number in range(30):
-        assert mailbox.put(number)
-    green.wait_until(lambda: len(seen) == 30)
-    assert seen == list(range(30))
+# Too much.
 
 
-def test_handlers_share_the_workers(make, green):
-    pool, seen = make(max_workers=1), []
-    busy, other = Mailbox(pool, seen.append), Mailbox(pool, seen.append)
-    for number in range(5):
-        busy.put(number)
-    other.put("other")
-    green.wait_until(lambda: len(seen) == 6)
-    assert seen.index("other") == 1, "a mailbox queues again after each event"
+def refusable(name, refused, function=lambda: None, size=0):
+    return Job(function, refuse=lambda: refused.append(name), size=size)
 
 
-def test_a_full_mailbox_takes_no_event_and_goes_on_later(make, green, gate):
-    pool = make(max_workers=1, max_queue=3)
-    mailbox = Mailbox(pool, gate)
-    assert mailbox.put("first")
+def test_what_the_full_queue_does_not_take_is_counted(make_workers, green, gate, caplog):
+    pool, refused = make_workers(max_workers=1, max_queue=2), []
+    pool.submit(Job(gate, ("running",)))
     green.wait_until(lambda: gate.started)
-    assert [mailbox.put(number) for number in range(5)] == [True, True, True, False, False]
+    assert [pool.submit(refusable(n, refused)) for n in range(5)] == [True, True, False, False, False]
+    assert refused == [], "whoever submits refuses then"
+    assert pool.refusals.total == 3
+    assert (pool.busy, pool.queue) == (1, 2)
     gate.let_go.set()
-    green.wait_until(lambda: gate.ended == ["first", 0, 1, 2])
-    assert mailbox.put("again")
-    green.wait_until(lambda: gate.ended[-1] == "again")
+    green.wait_until(lambda: pool.busy == pool.queue == 0)
+    assert len(caplog.records) == 1
 
 
-def test_a_mailbox_is_emptied_although_the_queue_of_jobs_is_full(make, green, gate):
-    # Its own next turn must not be lost because invocations fill the queue.
-    pool, seen = make(max_workers=1, max_queue=2), []
-    mailbox = Mailbox(pool, lambda item: (seen.append(item), gate(item)))
-    mailbox.put("one")
-    mailbox.put("two")
-    green.wait_until(lambda: gate.started == ["one"])
-    assert pool.submit(Job(seen.append, ("job",)))
-    assert pool.submit(Job(seen.append, ("job",)))
+def test_jobs_that_are_not_limited_leave_the_room_to_the_others(make_workers, green, gate):
+    pool, ran = make_workers(max_workers=1, max_queue=2), []
+    pool.submit(Job(gate, ("running",)))
+    for _ in range(5):
+        assert pool.submit(Job(ran.append, ("a mailbox's",), limited=False))
+    assert pool.submit(Job(ran.append, ("job",)))
+    assert pool.submit(Job(ran.append, ("job",)))
+    assert not pool.submit(Job(ran.append, ("too many",)))
     gate.let_go.set()
-    green.wait_until(lambda: sorted(seen) == ["job", "job", "one", "two"], 2.0, lambda: seen)
+    green.wait_until(lambda: len(ran) == 7)
 
 
-def test_a_handler_that_raises_does_not_stop_its_mailbox(make, green, caplog):
-    pool, seen = make(), []
-
-    def deliver(item):
-        seen.append(item)
-        raise ValueError(item)
-
-    mailbox = Mailbox(pool, deliver)
-    mailbox.put("one")
-    mailbox.put("two")
-    green.wait_until(lambda: seen == ["one", "two"])
-    assert len(caplog.records) == 2
-
-
-def test_a_run_of_dropped_events_is_logged_twice(make, green, gate, caplog):
-    mailbox = Mailbox(make(max_workers=1, max_queue=2), gate, "the handler of com.example.t")
-    mailbox.put("first")
+def test_a_run_of_refused_jobs_is_logged_twice(make_workers, green, gate, caplog, monkeypatch):
+    monkeypatch.setattr(overload, "QUIET", 0.05)
+    pool = make_workers(max_workers=1, max_queue=2)
+    pool.submit(Job(gate, ("running",)))
     green.wait_until(lambda: gate.started)
     for number in range(50):
-        mailbox.put(number)
-    gate.let_go.set()
-    green.wait_until(lambda: gate.ended == ["first", 0, 1])
+        pool.submit(refusable(number, [], size=10))
     green.wait_until(lambda: len(caplog.records) == 2)
     assert [record.getMessage() for record in caplog.records] == [
-        "the handler of com.example.t has max_queue=2 events to handle; more are dropped",
-        "the handler of com.example.t has handled them all; 48 were dropped",
+        "invocations are refused (wamp.error.unavailable): 2 with 20 bytes wait (max_queue=2)",
+        "no more invocations are refused; 48 were",
     ]
+    assert {(record.name, record.levelno) for record in caplog.records} == {("wampy.overload", logging.WARNING)}
+    gate.let_go.set()
+
+
+def test_at_the_ceiling_refusals_are_counted_and_say_why(make_workers, green, caplog):
+    pool, answer, refused = make_workers(max_workers=1), green.slot(), []
+    pool.ceiling = 2
+
+    def waits():
+        pool.lend()
+        answer.wait()
+        pool.reclaim()
+
+    pool.submit(Job(waits))
+    pool.submit(Job(waits))
+    green.wait_until(lambda: len(pool._all) == 2 and pool._running == 0)
+    for number in range(3):
+        assert pool.submit(refusable(number, refused)), "it was taken, and refused then"
+    assert refused == [0, 1, 2]
+    assert pool.refusals.total == 3
+    (record,) = caplog.records
+    assert "all 2 workers wait for answers" in record.getMessage()
+    answer.set()
+
+
+def test_when_the_system_has_no_more_threads_jobs_are_refused_and_it_is_said_once(
+    make_workers, green, caplog, monkeypatch
+):
+    pool, refused = make_workers(), []
+
+    def no_thread(function, *args):
+        raise RuntimeError("can't start new thread")
+
+    spawn = pool.backend.spawn
+    monkeypatch.setattr(pool.backend, "spawn", no_thread)
+    for number in range(3):
+        assert pool.submit(refusable(number, refused))
+    monkeypatch.setattr(pool.backend, "spawn", spawn)
+    assert refused == [0, 1, 2]
+    assert pool.refusals.total == 3
+    assert pool.queue == 0
+    (record,) = caplog.records
+    assert "no worker can be started beside 0: can't start new thread" in record.getMessage()
+    pool.submit(refusable("fourth", refused, lambda: refused.append("ran")))
+    green.wait_until(lambda: refused == [0, 1, 2, "ran"])
+
+
+def test_closing_tells_how_many_were_refused(make_workers, green, gate, caplog):
+    pool = make_workers(max_workers=1, max_queue=1)
+    pool.submit(Job(gate, ("running",)))
+    green.wait_until(lambda: gate.started)
+    for number in range(5):
+        pool.submit(refusable(number, []))
+    pool.close(kill=False)
+    assert [record.getMessage() for record in caplog.records][1:] == ["no more invocations are refused; 4 were"]
+    pool.close(kill=False)
+    assert len(caplog.records) == 2
+    assert pool.queue == 0
+    gate.let_go.set()

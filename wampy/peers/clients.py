@@ -37,6 +37,7 @@ from wampy.protocol.request_ids import RequestIds
 from wampy.roles.discovery import discover
 from wampy.roles.handles import Registration, Subscription
 from wampy.session import Session
+from wampy.stats import Stats
 from wampy.texts import redact
 
 logger = logging.getLogger(__name__)
@@ -184,6 +185,11 @@ class Client(Proxies):
     def is_pinging(self) -> bool:
         """Whether the client sends heartbeats of its own; not while there is no connection."""
         return self._session.is_pinging
+
+    @property
+    def stats(self) -> Stats:
+        """What the client has done since it was made, over all its sessions, and what it has to do now."""
+        return self._keeper.stats
 
     def send_message(self, message: Message) -> None:
         """Send a message; see `Session.send_message`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wampy.backends import settle_backend
@@ -36,6 +37,7 @@ from wampy.peers.joining import Backoff, Joiner, register_again
 from wampy.protocol.pending import fresh
 from wampy.roles.handles import Role
 from wampy.session import Session
+from wampy.stats import Stats
 from wampy.texts import redact
 from wampy.transports import transport_for
 from wampy.urls import parse_url
@@ -92,6 +94,9 @@ class Keeper:
         self._given_out_at = 0.0
         # What the next session has to register and subscribe to again.
         self._roles: list[Role] = []
+        # The last session that was made, and what those before it have done.
+        self._made: Session | None = None
+        self._done = Stats()
         self._reconnecting: Task | None = None
         # Filled when a session has been given out, or will not be any more.
         self._decided = self.backend.slot()
@@ -108,11 +113,20 @@ class Keeper:
         """The URLs, tried in turn."""
         return self._joiner.urls
 
+    @property
+    @guarded
+    def stats(self) -> Stats:
+        """What all sessions have done, and what there is to do now."""
+        busy = sum(past.workers.busy for past in self._past)
+        return self._done + self.session.stats + Stats(workers_busy=busy)
+
     def _next(self, url: str) -> Session:
         options = self.options
         transport = transport_for(url, self.backend, options.offered, **options.transport_options)
+        if self._made is not None:
+            self._done += replace(self._made.stats, pending=0, workers_busy=0, queue=0)
         self.url = url
-        self.session = Session(transport, options, self.backend, self._handler, self._ended)
+        self.session = self._made = Session(transport, options, self.backend, self._handler, self._ended)
         self.session.workers.detector = self._detector
         return self.session
 
@@ -315,6 +329,7 @@ class Keeper:
                 self._end(exc)
                 logger.error("%s; not connecting again", exc)
         else:
+            self._done += Stats(reconnects=1)
             self._reconnecting = None
             logger.warning("joined %s again after %d attempts", redact(self.url), self._backoff.attempt)
 

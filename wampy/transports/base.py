@@ -16,15 +16,18 @@ from contextlib import suppress
 from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed
 from wampy.interfaces import Backend, Payload, Timer, Transport, Watch
-from wampy.transports.heartbeat import Delivered, Heartbeat
+from wampy.transports.heartbeat import Delivered, Heartbeat, RoundTrips
 from wampy.transports.stream import Stream
 from wampy.transports.writer import Writer
 from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
 
-# Bytes of answers to pings that may wait for a router to read them; two of the longest.
+# Bytes of what the reader itself answers, to pings and to invocations for which there is no room, that may wait for a
+# router to read them; two of the longest answers to pings.
 MOST_UNREAD_ANSWERS = 2**25
+# Messages in a reader's turn that are larger are no such answers, but what a handler of the user's says.
+LARGEST_ANSWER = 65_536
 
 
 class SocketTransport(Transport):
@@ -44,6 +47,7 @@ class SocketTransport(Transport):
         self._writer = Writer(self._stream, backend, self._frame)
         self._watch: Watch | None = None
         self._heartbeat: Heartbeat | None = None
+        self._round_trips = RoundTrips(backend)
         self._unread_answers = 0
         self._closing: str | None = None
         self._close_timer: Timer | None = None
@@ -71,8 +75,8 @@ class SocketTransport(Transport):
         """
 
     @abstractmethod
-    def _ping_frame(self) -> list[bytes] | None:
-        """Return the bytes of a ping; ``None`` when this connection has none."""
+    def _ping_frame(self, payload: bytes) -> list[bytes] | None:
+        """Return the bytes of a ping; ``None`` when this connection has none. Its PONG goes to `_ponged`."""
 
     @abstractmethod
     def _begin_close(self) -> list[bytes]:
@@ -122,6 +126,10 @@ class SocketTransport(Transport):
     def is_pinging(self) -> bool:
         return self._heartbeat is not None and self._ended is None and not self.orphaned
 
+    @property
+    def traffic(self) -> tuple[int, int, float | None]:
+        return self._stream.bytes_in, self._stream.bytes_out, self._round_trips.last
+
     def poke(self) -> None:
         if self._watch is not None:
             self._watch.poke()
@@ -137,11 +145,15 @@ class SocketTransport(Transport):
             if self._stream.has_ended:
                 self.poke()  # nothing else gives the reader the turn in which it sees the end
             payloads, answer, lost = self._unframe(data)
-            if answer and lost is None:
-                lost = self._count_answers(answer)
-            self._writer.add(answer)
+            if answer:
+                self._count_answer(sum(map(len, answer)))
+                self._writer.add(answer)
             if payloads and self._on_payloads is not None:
                 self._on_payloads(payloads)
+            if self._unread_answers > MOST_UNREAD_ANSWERS and lost is None:
+                lost = ConnectionClosed(
+                    f"the router asks and does not read the answers, {self._unread_answers} bytes of them"
+                )
             error = self._writer.error
             # Of a connection that timed out the kernel tells once, and the next one gets the end of the stream.
             if error is not None and (data is None or (data == b"" and error.errno == errno.ETIMEDOUT)):
@@ -164,12 +176,9 @@ class SocketTransport(Transport):
         if lost is not None:
             self._lose(lost)
 
-    def _count_answers(self, answer: list[bytes]) -> ConnectionClosed | None:
-        """Keep a router that pings and does not read from filling our memory with the answers."""
-        self._unread_answers = min(self._unread_answers, self._writer.unwritten) + sum(map(len, answer))
-        if self._unread_answers <= MOST_UNREAD_ANSWERS:
-            return None
-        return ConnectionClosed(f"the router sends pings and does not read the answers, {self._unread_answers} bytes")
+    def _count_answer(self, size: int) -> None:
+        """Keep a router that asks and does not read from filling our memory with answers, which wait for no room."""
+        self._unread_answers = min(self._unread_answers, self._writer.unwritten) + size
 
     # Writing.
 
@@ -201,6 +210,8 @@ class SocketTransport(Transport):
 
     def send(self, payload: bytes) -> None:
         self._check_open()
+        if self._writer.in_turn and len(payload) <= LARGEST_ANSWER:
+            self._count_answer(len(payload))
         self._writer.send(payload, self.serializer.batched)
 
     def _check_open(self) -> None:
@@ -213,10 +224,13 @@ class SocketTransport(Transport):
         if self.orphaned and self._heartbeat is not None:
             self._heartbeat.stop()  # a forked child has the timer too
             return
-        frame = None if self._closing is not None else self._ping_frame()
+        frame = None if self._closing is not None else self._ping_frame(self._round_trips.ping())
         if frame is not None:
             self._writer.add(frame)
             self._writer.flush()
+
+    def _ponged(self, payload: bytes) -> None:
+        self._round_trips.pong(payload)
 
     def _silent(self) -> None:
         if self.orphaned:

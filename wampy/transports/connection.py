@@ -29,6 +29,10 @@ class Connection:
         url: The router's address.
         backend: The verbs to wait with.
         ipv: 4 or 6 to use only that version of IP.
+
+    Attributes:
+        bytes_in: How many bytes were read, whatever they are.
+        bytes_out: How many bytes were written.
     """
 
     def __init__(self, url: RouterUrl, backend: Backend, ipv: int | None = None) -> None:
@@ -38,6 +42,8 @@ class Connection:
         self._socket: Socket | None = None
         self._given_up = False
         self._late = False
+        self.bytes_in = 0
+        self.bytes_out = 0
 
     @property
     def socket(self) -> Socket:
@@ -148,7 +154,9 @@ class Connection:
         view = memoryview(data)
         while view:
             try:
-                view = view[self.socket.send(view) :]
+                sent = self.socket.send(view)
+                self.bytes_out += sent
+                view = view[sent:]
             except (BlockingIOError, InterruptedError):
                 self.wait(WRITE, f"{what} {self.url.redacted}", deadline)
             except OSError as exc:
@@ -167,7 +175,9 @@ class Connection:
                 raise WampyTimeOutError(f"{what} {self.url.redacted}")
             self._late = deadline is not None and self._backend.monotonic() >= deadline
             try:
-                return self.socket.recv(READ_SIZE)
+                data = self.socket.recv(READ_SIZE)
+                self.bytes_in += len(data)
+                return data
             except (BlockingIOError, InterruptedError):
                 self.wait(READ, f"{what} {self.url.redacted}", deadline)
             except OSError as exc:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -25,6 +26,9 @@ _LONGEST_PAUSE = 32_767
 
 # How often within the timeout to look how far a ping has come that waits behind other bytes.
 _LOOKS = 8
+
+# How many pings may be waited for.
+_UNDER_WAY = 16
 
 
 class Traffic(Protocol):
@@ -88,6 +92,40 @@ class Delivered:
         with suppress(OSError):  # what is broken is for the reader to find out
             fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, answer)
         return int.from_bytes(answer, sys.byteorder)
+
+
+class RoundTrips:
+    """How long pings take to the router and back.
+
+    Attributes:
+        last: Seconds that the last one took which has come back; ``None`` before that.
+
+    Args:
+        backend: The verbs.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.last: float | None = None
+        self._backend = backend
+        self._number = 0
+        # Those under way: payload, and when it left. Of a router that answers none, the newest are enough.
+        self._under_way: deque[tuple[bytes, float]] = deque(maxlen=_UNDER_WAY)
+
+    def ping(self) -> bytes:
+        """Return the payload of a ping that leaves now."""
+        self._number += 1
+        payload = b"wampy %d" % self._number
+        self._under_way.append((payload, self._backend.monotonic()))
+        return payload
+
+    def pong(self, payload: bytes) -> None:
+        """Take note of a pong; one that answers no ping of ours says nothing."""
+        for number, (sent, at) in enumerate(self._under_way, 1):
+            if sent == payload:
+                self.last = self._backend.monotonic() - at
+                for _ in range(number):  # those before it need not be answered any more (RFC 6455, section 5.5.3)
+                    self._under_way.popleft()
+                return
 
 
 class Heartbeat:

@@ -178,11 +178,11 @@ class RawSocket(SocketTransport):
             )
         return frame(MESSAGE, payload)
 
-    def _ping_frame(self) -> list[bytes] | None:
+    def _ping_frame(self, payload: bytes) -> list[bytes] | None:
         self._pinged = True
         # Not empty: after an empty one Crossbar waits for 16 MiB of payload, since it takes the type for a part of
         # the length. On this one it closes the connection at once.
-        return frame(PING, b"wampy")
+        return frame(PING, payload)
 
     def _begin_close(self) -> list[bytes]:
         self._writer.end_stream()
@@ -199,6 +199,7 @@ class RawSocket(SocketTransport):
                 answer += frame(PONG, payload)
             elif kind == PONG:
                 self._pinged = False
+                self._ponged(payload)
         lost: ConnectionClosed | None = None
         error = self._reader.error
         if isinstance(error, MessageTooLongError):

@@ -165,6 +165,7 @@ class Stream(Connection):
             raise self.gone(exc) from exc
         if data:
             self.reads += 1
+            self.bytes_in += len(data)
         if self._tls is None:
             return data
         try:
@@ -193,6 +194,7 @@ class Stream(Connection):
             noted.extend(map(self.socket.send, (data,)))
         except (BlockingIOError, InterruptedError):
             return 0
+        self.bytes_out += noted[-1]
         return noted[-1]
 
     def seal(self, data: bytes) -> bytes:

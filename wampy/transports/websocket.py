@@ -136,10 +136,10 @@ class WebSocket(SocketTransport):
             self._protocol.send_text(payload)
         return self._protocol.data_to_send()
 
-    def _ping_frame(self) -> list[bytes] | None:
+    def _ping_frame(self, payload: bytes) -> list[bytes] | None:
         if self._protocol.state is not OPEN:
             return None
-        self._protocol.send_ping(b"wampy")
+        self._protocol.send_ping(payload)
         return self._output()
 
     def _begin_close(self) -> list[bytes]:
@@ -162,6 +162,8 @@ class WebSocket(SocketTransport):
         for event in protocol.events_received():
             if isinstance(event, Frame) and event.opcode in _DATA and self._fault is None:
                 self._collect(event, payloads)
+            elif isinstance(event, Frame) and event.opcode is Opcode.PONG:
+                self._ponged(bytes(event.data))
         if protocol.parser_exc is not None and data != b"" and self._fault is None:
             self._fault = self._parser_failed(protocol.parser_exc)
         lost: Exception | None = None

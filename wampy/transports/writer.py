@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from collections.abc import Callable
 
 from wampy.errors import WampyError
@@ -23,6 +24,19 @@ HIGH_WATER = 262_144
 # How long after a reader's turn writing stays corked at most: whoever runs on without waiting, as a callee that
 # computes and publishes how far it is, shall not hold back what it says.
 CORK_SECONDS = 0.02
+
+
+class RoomWaiter:
+    """Who waits for room.
+
+    Attributes:
+        slot: Filled when it shall look whether it is its turn.
+    """
+
+    __slots__ = ("slot",)
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
 
 
 class Writer:
@@ -46,7 +60,8 @@ class Writer:
         # 0.0: not corked; infinity: in a reader's turn.
         self._corked_until = 0.0
         self._writing_wanted = False
-        self._room_waiters: list[Slot] = []
+        # Who waits for room, the first in front.
+        self._room_waiters: deque[RoomWaiter] = deque()
         self._refusing = False
         self._ending = False
         self.written = 0
@@ -63,18 +78,27 @@ class Writer:
 
     def wait_for_room(self, deadline: float | None) -> bool:
         """Block until a sender need not wait; say whether it was before the deadline."""
-        while self._outgoing.size > HIGH_WATER and not self._refusing:
-            if self._watch is not None and self._watch.is_reader:
-                raise WampyError(
-                    "the outgoing buffer is full and the reader cannot wait for room; send from a worker instead: "
-                    "session.spawn_worker(…)"
-                )
-            timeout = None if deadline is None else deadline - self._backend.monotonic()
-            slot = self._backend.slot()
-            self._room_waiters.append(slot)
-            if not slot.wait(timeout):
-                return False
-        return True
+        line = self._room_waiters
+        if self._refusing or not (line or self._outgoing.size > HIGH_WATER):
+            return True
+        if self._watch is not None and self._watch.is_reader:
+            raise WampyError(
+                "the outgoing buffer is full and the reader cannot wait for room; send from a worker instead: "
+                "session.spawn_worker(…)"
+            )
+        # In a line: whoever sends on and on must not keep the others from ever sending.
+        waiter = RoomWaiter(self._backend.slot())
+        line.append(waiter)
+        try:
+            while not self._refusing and (line[0] is not waiter or self._outgoing.size > HIGH_WATER):
+                if not waiter.slot.wait(None if deadline is None else deadline - self._backend.monotonic()):
+                    return False
+                waiter.slot = self._backend.slot()
+            return True
+        finally:
+            line.remove(waiter)
+            # The next one sees for itself, when it runs, whether what this one sends has left room.
+            self._call_next()
 
     def add(self, pieces: list[bytes]) -> None:
         """Add framed bytes, which leave with the next `write_out`."""
@@ -130,8 +154,7 @@ class Writer:
         if wanted is not self._writing_wanted:
             self._writing_wanted = wanted
             watch.want_write(self.write_out if wanted else None)
-        if self._room_waiters and self._outgoing.size <= HIGH_WATER:
-            self._release_room_waiters()
+        self._call_next()
         if self._ending and not wanted and self.error is None:
             self._ending = False
             self._stream.end()
@@ -157,10 +180,9 @@ class Writer:
             if not sent:
                 return
 
-    def _release_room_waiters(self) -> None:
-        waiters, self._room_waiters = self._room_waiters, []
-        for slot in waiters:
-            slot.set()
+    def _call_next(self) -> None:
+        if self._room_waiters and self._outgoing.size <= HIGH_WATER:
+            self._room_waiters[0].slot.set()
 
     # The end.
 
@@ -168,7 +190,8 @@ class Writer:
         """Let nobody wait for room any more; no frame with a message may come behind what is added next."""
         self._refusing = True
         self._outgoing.close_batch()
-        self._release_room_waiters()
+        for waiter in self._room_waiters:
+            waiter.slot.set()
 
     def end_stream(self) -> None:
         """Tell the router, when all is written, that nothing follows."""

@@ -1,0 +1,107 @@
+"""Jobs, and the queue in which they wait for a worker."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wampy.constants import MAX_QUEUE_BYTES
+
+if TYPE_CHECKING:
+    from wampy.workers import Worker
+
+
+class Job:
+    """Something to run in a worker.
+
+    Args:
+        function: What to run; it guards itself against the user's errors.
+        args: What to run it with.
+        refuse: Called instead, without blocking, when no worker may be started for it.
+        size: How many bytes it keeps while it waits, as far as that is known.
+        limited: Whether the limits of the queue count; not for a mailbox, which has limits of its own.
+        name: Whose work it is, for the log; may be empty.
+    """
+
+    __slots__ = ("args", "function", "limited", "name", "refuse", "refused", "size", "worker")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        refuse: Callable[[], Any] | None = None,
+        size: int = 0,
+        limited: bool = True,
+        name: str = "",
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.refuse = refuse
+        self.size = size
+        self.limited = limited
+        self.name = name
+        self.refused = False
+        self.worker: Worker | None = None
+
+
+class JobQueue:
+    """Jobs in the order of their arrival.
+
+    Attributes:
+        waiting: How many of them the limits are for.
+        bytes: The bytes that those keep.
+
+    Args:
+        limit: How many of those there may be.
+    """
+
+    __slots__ = ("_jobs", "bytes", "limit", "waiting")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.waiting = 0
+        self.bytes = 0
+        self._jobs: deque[Job] = deque()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, job: Job) -> bool:
+        """Add a job; say whether there was room. One always fits, whatever its size."""
+        if job.limited:
+            if self.waiting and (self.waiting >= self.limit or self.bytes + job.size > MAX_QUEUE_BYTES):
+                return False
+            self.waiting += 1
+            self.bytes += job.size
+        self._jobs.append(job)
+        return True
+
+    def take(self) -> Job:
+        """Take the first one."""
+        job = self._jobs.popleft()
+        if job.limited:
+            self.waiting -= 1
+            self.bytes -= job.size
+        return job
+
+    def put_back(self, job: Job) -> None:
+        """Put the one that was taken last in front again."""
+        self._jobs.appendleft(job)
+        if job.limited:
+            self.waiting += 1
+            self.bytes += job.size
+
+    def take_refusable(self) -> list[Job]:
+        """Take all that can be refused."""
+        everything = list(self._jobs)
+        self.clear()
+        for job in everything:
+            if job.refuse is None:
+                self.put(job)
+        return [job for job in everything if job.refuse is not None]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._jobs.clear()
+        self.waiting = self.bytes = 0

@@ -1,0 +1,88 @@
+"""Mailboxes: the events that wait for a handler, each handler's in order."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from wampy.constants import MAX_QUEUE_BYTES
+from wampy.jobs import Job
+from wampy.overload import Overload
+from wampy.workers import Workers
+
+
+class Mailbox:
+    """The events of one handler, run strictly in order, one job each, so that handlers share the workers.
+
+    When more wait than `max_queue`, or than `MAX_QUEUE_BYTES`, the oldest are dropped: what is new counts more. One
+    event always fits, whatever its size.
+
+    Args:
+        workers: Whose workers run it.
+        deliver: What to call with each item; it guards itself.
+        name: Whose events they are, for the log.
+    """
+
+    def __init__(self, workers: Workers, deliver: Callable[..., Any], name: str = "an event handler") -> None:
+        self._name = name
+        self._workers = workers
+        self._deliver = deliver
+        # Each with its size.
+        self._items: deque[tuple[int, tuple[Any, ...]]] = deque()
+        self._bytes = 0
+        self._queued = False
+        self._overload = Overload(
+            workers.backend,
+            logging.ERROR,
+            f"{name} is too slow, the oldest of its events are dropped",
+            f"{name}: no more events are dropped",
+        )
+        workers.ends_with(self)
+        workers.ends_with(self._overload)
+
+    def put(self, *item: Any, size: int = 0) -> None:
+        """Add an event, and drop the oldest if there are too many. Never switches.
+
+        Args:
+            *item: What to deliver.
+            size: Its bytes, as far as they are known.
+        """
+        items, workers = self._items, self._workers
+        if workers.closed:
+            return
+        dropped, number, waiting = 0, len(items), self._bytes
+        while items and (len(items) >= workers.max_queue or self._bytes + size > MAX_QUEUE_BYTES):
+            self._take()
+            dropped += 1
+        items.append((size, item))
+        self._bytes += size
+        workers.events += 1
+        if not self._queued:
+            self._queued = workers.submit(Job(self._run_one, limited=False, name=self._name))
+        if dropped:
+            workers.events_dropped += dropped
+            # Last: the log's handlers are the user's, and may fail.
+            self._overload.count(
+                dropped, "%d with %d bytes wait (max_queue=%d)", number, waiting, workers.max_queue
+            )
+
+    def _take(self) -> tuple[Any, ...]:
+        size, item = self._items.popleft()
+        self._bytes -= size
+        self._workers.events -= 1
+        return item
+
+    def _run_one(self) -> None:
+        if not self._items:
+            return  # closed in the meantime
+        try:
+            self._deliver(*self._take())
+        finally:
+            self._queued = bool(self._items) and self._workers.submit(Job(self._run_one, limited=False, name=self._name))
+
+    def close(self) -> None:
+        """Forget what waits."""
+        while self._items:
+            self._take()
