@@ -60,7 +60,7 @@ class Mailbox:
         self._bytes += size
         workers.events += 1
         if not self._queued:
-            self._queued = workers.submit(Job(self._run_one, limited=False, name=self._name))
+            self._queued = workers.submit(self._job())
         if dropped:
             workers.events_dropped += dropped
             # Last: the log's handlers are the user's, and may fail.
@@ -80,7 +80,10 @@ class Mailbox:
         try:
             self._deliver(*self._take())
         finally:
-            self._queued = bool(self._items) and self._workers.submit(Job(self._run_one, limited=False, name=self._name))
+            self._queued = bool(self._items) and self._workers.submit(self._job())
+
+    def _job(self) -> Job:
+        return Job(self._run_one, limited=False, name=self._name)
 
     def close(self) -> None:
         """Forget what waits."""
