@@ -30,7 +30,7 @@ make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m v
 
 # What runs on gevent and on OS threads too in `make test`; only the libraries of green threads patch.
 SCENARIOS := $(patsubst %,tests/integration/test_%.py,calls events registrations errors concurrency client_life \
-    interruptions timeouts serializers session_api transports leaks)
+    interruptions timeouts serializers session_api transports leaks blocking)
 PATCHED := tests/integration/test_patched.py
 THREADED := tests/integration/test_threads.py
 # The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
