@@ -74,7 +74,7 @@ CHOICE = """
 """
 
 
-@pytest.mark.parametrize("pair", permutations(backends.BACKENDS, 2), ids="-".join)
+@pytest.mark.parametrize("pair", list(permutations(backends.BACKENDS, 2)), ids="-".join)
 def test_once_there_is_a_client_the_choice_is_made(run_python, installed, pair):
     installed(*pair)
     name, other = pair
