@@ -166,8 +166,7 @@ def test_one_counter_for_all_requests(join, green):
     session = client.session
     pending = session.call_async("com.example.a")
     session.publish("com.example.t")
-    subscribing = green.spawn(session.subscribe, "com.example.t", print)
-    green.sleep(0)
+    subscribing = green.waiting(session.subscribe, "com.example.t", print)
     registering = green.spawn(session.register, "com.example.p", print)
     requests = [peer.hear() for _ in range(4)]
     assert [(request[0], request[1]) for request in requests] == [(48, 1), (16, 2), (32, 3), (64, 4)]

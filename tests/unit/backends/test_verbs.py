@@ -157,8 +157,7 @@ def test_a_foreign_switch_does_not_end_a_wait(backend, green):
         inside.append(greenlet.getcurrent())
         return slot.wait()
 
-    waiting = green.spawn(waits)
-    green.sleep(0.01)
+    waiting = green.waiting(waits)
     backend.call_later(0, inside[0].switch)
     green.sleep(0.02)
     assert not waiting.done
