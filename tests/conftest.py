@@ -57,15 +57,12 @@ class Running:
     def __init__(self, backend, call, function, args, kwargs):
         self._slot = backend.slot()
         self._begun = backend.slot()
-        #: Whether it has begun. Of what is inside nobody sees that before it waits, or is done.
-        self.begun = False
         self._outcome = None
         self._error = None
         self._task = backend.spawn(self._run, call, function, args, kwargs)
         self._kill_error = backend.kill_error
 
     def _run(self, call, function, args, kwargs):
-        self.begun = True
         self._begun.set()
         try:
             self._outcome = call(function, *args, **kwargs)
@@ -73,6 +70,11 @@ class Running:
             self._error = error
         finally:
             self._slot.set()
+
+    @property
+    def begun(self):
+        """Whether it has begun. Of what is inside nobody sees that before it waits, or is done."""
+        return self._begun.done
 
     @property
     def done(self):
