@@ -306,17 +306,19 @@ def hold_up(green):
     A program that computes does that to green threads, and one that keeps the interpreter to itself to OS threads.
     """
 
-    def hold_up(seconds, before=lambda: None):
+    def hold_up(seconds, then=lambda: None):
         """Hold it up.
 
         Args:
             seconds: How long.
-            before: What to do first, so that wampy does not see it before the time is over.
+            then: What to do before wampy goes on. Threads that wait for their turn mostly get it in the order in which
+                they came, so that timers which are due come before a reader that sees what this does.
         """
 
         def hold():
-            before()
             time.sleep(seconds)
+            then()
+            time.sleep(0.02)  # for the reader to stand in line
 
         green.backend.inside(hold)
 

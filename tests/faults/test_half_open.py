@@ -278,8 +278,8 @@ def test_the_answer_to_a_ping_that_comes_just_after_a_long_computation_is_seen(m
     peer.answers = False
     while not peer.frames:
         peer._pump(2.0)
-    # The answer lies in the kernel, and the deadline passes, before the client can look.
-    hold_up(0.4, before=peer._flush)
+    # The deadline passes, and the answer lies in the kernel, before the client can look.
+    hold_up(0.4, then=peer._flush)
     green.sleep(0.03)
     assert client.session is not None and client.told == []
     peer.drop()
