@@ -476,7 +476,7 @@ def test_calls_and_publications_wait_for_the_next_session(join, lose, router, gr
         "rpc": green.spawn(client.rpc.com.example.rpc, 2),
         "view": green.spawn(view.call, "com.example.view", 3),
         "for ever": green.spawn(client.options(timeout=None).call, "com.example.for_ever", 4),
-        "call_async": green.spawn(client.rpc.com.example.call_async.call_async, 5),
+        "later": green.spawn(client.rpc.com.example.later.call_async, 5),
         "publish": green.spawn(client.publish, topic="com.example.publish", n=6),
         "acknowledged": green.spawn(
             client.publish, topic="com.example.acknowledged", options={"acknowledge": True}, n=7
@@ -494,7 +494,7 @@ def test_calls_and_publications_wait_for_the_next_session(join, lose, router, gr
             peer.say([wamp.RESULT, message[1], {}, [message[4][0] * 10]])
         elif message[2].get("acknowledge"):
             peer.say([wamp.PUBLISHED, message[1], 4711])
-    assert {name: each.result() for name, each in waiting.items() if name != "call_async"} == {
+    assert {name: each.result() for name, each in waiting.items() if name != "later"} == {
         "call": 10,
         "rpc": 20,
         "view": 30,
@@ -502,7 +502,7 @@ def test_calls_and_publications_wait_for_the_next_session(join, lose, router, gr
         "publish": None,
         "acknowledged": 4711,
     }
-    assert waiting["call_async"].result().result() == 50
+    assert waiting["later"].result().result() == 50
     assert heard["view"][2]["disclose_me"] is True
     assert heard["publish"][-1] == {"n": 6}
 
@@ -615,7 +615,6 @@ def test_there_is_no_session_in_between(join, lose, router, green):
     peer = router.accept()
     for _ in range(10):
         assert client.session is None
-        assert not client.is_pinging
         assert "not joined" in repr(client)
         green.sleep(0.005)
     peer.welcome(2, number=2)
@@ -809,7 +808,7 @@ def test_without_reconnecting(reconnect, join, lose, green, caplog):
 
 
 def test_attempts_that_are_used_up(join, router, lose, green, caplog):
-    client, peer = join(reconnect=Reconnect(first_delay=0.02, growth=1, jitter=0, attempts=3))
+    client, _ = join(reconnect=Reconnect(first_delay=0.02, growth=1, jitter=0, attempts=3))
     waiting = green.spawn(client.wait)
     router.close()
     green.wait_until(lambda: waiting.done)
@@ -1056,8 +1055,8 @@ def test_fifty_attempts_with_two_urls_are_two_records(join, router, other_router
     assert len(logged(caplog)) <= 4, [record.message for record in logged(caplog)]
 
 
-def test_the_secret_of_a_url_is_not_logged(router, green, join, lose, make_client, caplog):
-    client, peer = join(url=router.url + "?token=my-secret", reconnect=QUICK)
+def test_the_password_of_a_url_is_not_logged(router, green, join, caplog):
+    client, peer = join(url=router.url.replace("//", "//joe:my-secret@"))
     peer.drop()
     router.close()
     green.wait_until(lambda: client.attempts[-1:] >= [3])
@@ -1078,7 +1077,7 @@ def test_the_first_connection_waits_for_a_router_that_comes_later(make_client, g
     starting = green.spawn(client.start)
     green.wait_until(lambda: client.attempts[-1:] >= [2])
     assert not starting.done
-    with taking(at_most=AT_ONCE), pytest.raises(ConnectionClosed, match="not been joined"):
+    with taking(at_most=AT_ONCE), pytest.raises(ConnectionClosed):
         client.call("com.example.x")  # only a session that was lost is waited for
     router = wamp.ScriptedRouter(green.backend, port=port)
     try:
@@ -1349,6 +1348,7 @@ FORKS = """
     sleep = get_backend().sleep
     client = Client(sys.argv[1], call_timeout=20.0, reconnect=Reconnect(first_delay=float(sys.argv[2]), jitter=0))
     client.start()
+    print("joined", flush=True)
     while client.session is not None:
         sleep(0.005)
     sleep(0.3)
@@ -1390,6 +1390,7 @@ def test_a_fork_while_it_comes_back(phase, router, wamp, tmp_path, green):
         assert router.has_a_caller(20)
         peer = router.accept()
         peer.welcome(1)
+        assert process.stdout.readline() == "joined\n"
         peer.drop()
         if phase != "waiting":
             peer = router.accept(handshake=phase == "WELCOME")

@@ -91,7 +91,8 @@ class Keeper:
         self._attempt = 0
         # The place in `urls` where the next attempt begins.
         self._turn = 0
-        self._told = ""
+        # What has been logged of each URL, or of all of them under None: a record for each news, not for each attempt.
+        self._told: dict[str | None, str] = {}
         self._reconnecting: Task | None = None
         # Ends the wait for the next attempt.
         self._hurry = self.backend.slot()
@@ -125,6 +126,7 @@ class Keeper:
         self._starts += 1
         start = self._starts
         self._attempt = self._turn = 0
+        self._told.clear()
         self._reconnecting = None
         self._stopped, self._hurry, self._decided = self.backend.slot(), self.backend.slot(), self.backend.slot()
         policy = self._policy
@@ -245,7 +247,7 @@ class Keeper:
                     raise
                 failures.append(exc)
                 if len(failures) < len(urls):
-                    logger.warning("%s; trying the next URL", _about(url, exc))
+                    self._log_news(url, exc, "trying the next URL")
                 continue
             if self._is_over(start):
                 session.stop()
@@ -308,7 +310,7 @@ class Keeper:
 
     def _reconnect(self, start: int, reason: Exception) -> None:
         """Bring up another session in the place of one that was lost; waits."""
-        self._told = str(reason)  # by the record of the loss
+        self._told = {None: _about(self.url, reason)}  # by the record of the loss
         try:
             self._wait_for_next_attempt(start, reason)
             self._bring_up(start, lambda session: self._register_again(start, session), lambda _exc: True)
@@ -331,14 +333,17 @@ class Keeper:
         if policy.attempts is not None and self._attempt >= policy.attempts:
             raise failure
         self._attempt += 1
-        # One record for each reason, not one for each attempt.
-        if str(failure) != self._told:
-            self._told = str(failure)
-            logger.warning("%s; trying again", _about(self.url, failure))
+        self._log_news(None, failure, "trying again")
         self._hurry.wait(policy.delay(self._attempt))
         if self._is_over(start):
             raise ConnectionClosed("the client was stopped while it connected", clean=True)
         self._hooks.tell("on_reconnect_attempt", self._attempt)
+
+    def _log_news(self, url: str | None, failure: Exception, what_now: str) -> None:
+        text = _about(url or self.url, failure)
+        if self._told.get(url) != text:
+            self._told[url] = text
+            logger.warning("%s; %s", text, what_now)
 
     def _register_again(self, start: int, session: Session) -> None:
         """Have all roles of the lost session in this one; waits."""
