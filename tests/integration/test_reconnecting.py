@@ -1064,6 +1064,43 @@ def test_the_password_of_a_url_is_not_logged(router, green, join, caplog):
     assert "my-secret" not in caplog.text
 
 
+@pytest.mark.parametrize("text", ["was lost", "trying again", "joined"])
+def test_a_logging_handler_that_waits_while_more_happens(text, join, lose, router, comes_back, green, wamp):
+    """As one that sends its records over a network does in green threads."""
+
+    class Slow(logging.Handler):
+        def emit(self, record):
+            if text in record.getMessage():
+                self.waiting.set()
+                green.sleep(0.2)
+
+    handler = Slow()
+    client, peer = join(Adder, roles=1)
+    logging.getLogger("wampy").addHandler(handler)
+    try:
+        for number in (3, 5):
+            handler.waiting = green.slot()
+            peer.drop()
+            if text == "trying again":
+                router.accept(handshake=False).drop()
+            if text != "joined":
+                assert handler.waiting.wait(5)
+            peer = router.accept()
+            peer.welcome(number - 1, number=number - 1)
+            peer.acknowledge(1)
+            if text == "joined":
+                assert handler.waiting.wait(5)
+            peer.drop()  # while the handler waits
+            green.wait_until(lambda number=number: ("on_join", number - 1) in client.told)
+            peer = comes_back(client, roles=1, number=number)
+            calling = green.spawn(client.call, "com.example.x")
+            call = peer.expect(wamp.CALL)
+            peer.say([wamp.RESULT, call[1], {}, ["x"]])
+            assert calling.result() == "x"
+    finally:
+        logging.getLogger("wampy").removeHandler(handler)
+
+
 # The first connection.
 
 

@@ -10,6 +10,7 @@ over, which may not block, and reconnecting in a green thread of its own, which 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ class Keeper:
         self._starts = 0
         self._last_stopped = 0
         self._home: Any = None
+        self._owner = 0
         self._policy = policy
         self._handler = handler
         self._hooks = Hooks(self.backend, run_hook)
@@ -122,7 +124,7 @@ class Keeper:
         if self.running:
             raise WampyError("the client is started already; stop() it first, or make a second client")
         self.running = True
-        self._home = self.backend.home()
+        self._home, self._owner = self.backend.home(), os.getpid()
         self._starts += 1
         start = self._starts
         self._attempt = self._turn = 0
@@ -153,6 +155,13 @@ class Keeper:
         if self.session.in_reader:
             self.backend.spawn(self.stop, drain)  # it waits for hooks, which may wait for what the reader reads
             return
+        if self.running and os.getpid() != self._owner:
+            # In a forked child: the connection, and whoever works on it, are its parent's.
+            self._last_stopped = self._starts
+            self._end(None)
+            return
+        if self.running:
+            self.backend.check_caller(self._home)
         start = self._last_stopped = self._starts
         self._hurry.set()
         session = self.session
@@ -261,12 +270,15 @@ class Keeper:
         return None if deadline is None else max(deadline - self.backend.monotonic(), 0.0) / left
 
     def _give_out(self, session: Session) -> None:
-        if self._attempt:
-            logger.warning("joined %s again as session %s", redact(self.url), session.id)
         self._given_out, self._given_out_at = session, self.backend.monotonic()
         self._turn = (self.urls.index(self.url) + 1) % len(self.urls)
+        self._reconnecting = None
+        url = self.url
         self._decided.set()
         self._hooks.tell("on_join", session.details)
+        if self._attempt:
+            # Last: a logging handler is the user's, and may wait, while this session is lost as well.
+            logger.warning("joined %s again as session %s", redact(url), session.id)
 
     # The end of a session, and what follows.
 
@@ -323,8 +335,6 @@ class Keeper:
             if not self._is_over(start):
                 self._end(exc)
                 logger.error("%s; not connecting again", exc)
-        else:
-            self._reconnecting = None
 
     def _wait_for_next_attempt(self, start: int, failure: Exception) -> None:
         """Wait as the policy says, or raise the failure when it says that this was the last attempt."""
