@@ -147,6 +147,8 @@ class Registry(Exchange):
         Args:
             seconds: How long that may take.
         """
+        if self._home is None:
+            return  # it has not even begun
         self._check_may_block()
         deadline = self._deadline(seconds)
         if self.established:

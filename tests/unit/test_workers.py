@@ -334,3 +334,17 @@ def test_a_run_of_dropped_events_is_logged_twice(make, green, gate, caplog):
         "the handler of com.example.t has max_queue=2 events to handle; more are dropped",
         "the handler of com.example.t has handled them all; 48 were dropped",
     ]
+
+
+def test_a_job_whose_worker_is_ended_before_it_woke_up_is_run_by_another(make, green, backend):
+    workers, done = make(max_workers=1), []
+    workers.submit(Job(done.append, (1,)))
+    green.wait_until(lambda: done == [1] and not workers.busy)
+    (idle,) = workers._all
+    with backend.mutex():
+        workers.submit(Job(done.append, (2,)))
+        assert workers.busy, "what was handed to an idle worker does not count yet"
+        idle.task.throw(backend.kill_error())
+    green.wait_until(lambda: done == [1, 2])
+    workers.submit(Job(done.append, (3,)))
+    green.wait_until(lambda: done == [1, 2, 3])
