@@ -83,9 +83,9 @@ class Workers:
         self._running = 0
         self.closed = False
         self._closables: WeakSet[Any] = WeakSet((self.refusals,))
-        # Filled when nothing is left to do, for `drain`; and the worker that waits for that itself.
+        # Filled when nothing is left to do, for `drain`; and the workers that wait for that themselves.
         self._drained: Slot | None = None
-        self._drainer: Worker | None = None
+        self._drainers: set[Worker] = set()
 
     def submit(self, job: Job) -> bool:
         """Queue a job and start what may be started. Never blocks.
@@ -111,7 +111,8 @@ class Workers:
             if self._idle:
                 worker = self._idle.pop()
                 self._running += 1
-                worker.inbox.set(self._jobs.take())
+                worker.job = self._jobs.take()  # now, so that it counts before the worker has woken up
+                worker.inbox.set(worker.job)
             elif len(self._all) < self.ceiling:
                 worker = Worker(self)
                 worker.job = self._jobs.take()
@@ -172,6 +173,10 @@ class Workers:
             self._all.discard(worker)
             if worker in self._idle:
                 self._idle.remove(worker)
+            elif worker.job is not None:  # Ctrl-C came before it woke up
+                holds_place = True
+                if not self.closed:
+                    self._jobs.put_back(worker.job)
             if holds_place:
                 self._running -= 1
                 self._dispatch()
@@ -213,21 +218,25 @@ class Workers:
             Whether they are.
         """
         caller = current_worker()
-        self._drainer = caller if caller is not None and caller.pool is self else None
-        drained = self._drained = self.backend.slot()
-        self._look_whether_drained()
-        if self._drainer is not None:
+        own = caller if caller is not None and caller.pool is self else None
+        if self._drained is None or self._drained.done:
+            self._drained = self.backend.slot()
+        drained = self._drained
+        if own is not None:
+            self._drainers.add(own)
             self.lend()
         try:
+            self._look_whether_drained()
             return drained.wait(seconds)
         finally:
-            if self._drainer is not None:
+            if own is not None:
+                self._drainers.discard(own)
                 self.reclaim()
 
     def _look_whether_drained(self) -> None:
         if self._drained is None:
             return
-        at_work = any(worker.job is not None and worker is not self._drainer for worker in self._all)
+        at_work = any(worker.job is not None and worker not in self._drainers for worker in self._all)
         if self.closed or not (self._jobs or at_work):
             self._drained.set()
 
