@@ -333,6 +333,7 @@ class Forwarder:
 
     Attributes:
         port: For the client.
+        pid: The process.
     """
 
     def __init__(self, port, rate=None):
@@ -340,6 +341,7 @@ class Forwarder:
         command = [sys.executable, "-I", "-S", str(program), str(port), *([] if rate is None else [str(rate)])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self._process.stdout.readline())
+        self.pid = self._process.pid
 
     def freeze(self):
         """Neither read nor write any more, from now on."""

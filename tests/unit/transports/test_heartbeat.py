@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from wampy.transports.heartbeat import Delivered, Heartbeat, keep_alive
+from wampy.transports.heartbeat import Delivered, Heartbeat, RoundTrips, keep_alive
 
 
 class Line:
@@ -311,3 +311,43 @@ def test_times_beyond_what_the_kernel_takes_are_the_longest_that_it_does(sock):
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 32_767
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2**31 - 1
+
+
+# Round trips.
+
+
+def test_a_round_trip_is_measured(backend):
+    trips = RoundTrips(backend)
+    assert trips.last is None
+    payload = trips.ping()
+    backend.sleep(0.05)
+    trips.pong(payload)
+    assert 0.05 <= trips.last < 2
+
+
+def test_a_pong_counts_for_the_ping_with_its_payload(backend):
+    trips = RoundTrips(backend)
+    first, second, third = trips.ping(), trips.ping(), trips.ping()
+    assert len({first, second, third}) == 3
+    backend.sleep(0.05)
+    last = trips.ping()
+    trips.pong(last)
+    assert trips.last < 0.05, "those before it need no answer any more"
+    trips.pong(first)
+    assert trips.last < 0.05, "a late one says nothing"
+
+
+@pytest.mark.parametrize("payload", [b"", b"wampy", b"wampy 2", b"nonsense"])
+def test_a_pong_that_nobody_asked_for_says_nothing(backend, payload):
+    trips = RoundTrips(backend)
+    trips.ping()
+    trips.pong(payload)
+    assert trips.last is None
+
+
+def test_of_a_router_that_never_answers_not_all_pings_are_kept(backend):
+    trips = RoundTrips(backend)
+    payloads = [trips.ping() for _ in range(1000)]
+    assert len(trips._under_way) <= 16
+    trips.pong(payloads[-1])
+    assert trips.last is not None

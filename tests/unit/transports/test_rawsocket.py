@@ -787,3 +787,27 @@ def test_a_client_over_every_path_without_tls(rawsocket, unix, router, green, wa
     stopping = green.spawn(client.stop)
     peer.farewell()
     stopping.result()
+
+
+# Figures.
+
+
+def test_each_byte_on_the_socket_is_counted(rawsocket, green):
+    opened = rawsocket()
+    assert opened.transport.traffic == (4, 4, None), "the handshake"
+    opened.transport.send(b'"abc"')
+    assert opened.peer.hear() == "abc"
+    opened.peer.say("defg")
+    green.wait_until(lambda: opened.payloads)
+    assert opened.transport.traffic == (4 + 4 + 4, 4 + 4 + 5, None)
+    opened.transport.close(0.0)
+    green.wait_until(lambda: opened.lost)
+    assert opened.transport.traffic == (4 + 4 + 4, 4 + 4 + 5, None)
+
+
+def test_round_trips_of_pings_are_known_when_they_are_asked_for(rawsocket, green):
+    opened = rawsocket(heartbeat=0.03, heartbeat_timeout=3.0, rawsocket_ping=True)
+    while opened.transport.traffic[2] is None:
+        opened.peer._pump(5)
+        green.sleep(0)
+    assert 0 < opened.transport.traffic[2] < 3

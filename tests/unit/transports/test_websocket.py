@@ -821,3 +821,12 @@ def test_wss_both_ways(backend, green, make_transport, keys, echo, host):
     transport.close(5.0)
     green.wait_until(lambda: lost)
     assert lost[0].clean
+
+
+def test_round_trips_of_pings_are_known(connect, green):
+    opened = connect(heartbeat=0.03, heartbeat_timeout=2.0)
+    assert opened.transport.traffic[2] is None
+    while opened.transport.traffic[2] is None:
+        opened.peer._pump(5)
+        green.sleep(0)
+    assert 0 < opened.transport.traffic[2] < 2

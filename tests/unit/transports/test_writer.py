@@ -285,3 +285,51 @@ def test_a_corrupt_record_ends_a_session_with_many_senders_once(over_tls, green,
     assert [type(error) for error in told] == [ConnectionClosed]
     assert [record.levelname for record in caplog.records] == ["ERROR"], "the one record of the loss"
     assert capfd.readouterr().err == ""
+
+
+# The line.
+
+
+def test_senders_get_room_in_turn(connect, green):
+    # A green thread that sends on and on is first to see that there is room, each time.
+    opened = connect(receive_buffer=SMALL)
+    count = fill(opened)
+    sent = []
+
+    def send(name):
+        for _ in range(10):
+            opened.transport.wait_for_room(None)
+            opened.transport.send(text(name, 300_000))
+            sent.append(name)
+
+    senders = [green.spawn(send, name) for name in "abc"]
+    green.wait_until(lambda: len(opened.transport._writer._room_waiters) == 3)
+    for _ in range(count + 30):
+        opened.peer.hear()
+    for sender in senders:
+        sender.result()
+    order = "".join(sent)
+    assert sorted(order[:3]) == ["a", "b", "c"], order
+    assert order == order[:3] * 10, order
+
+
+def test_who_gives_up_leaves_the_line_and_lets_the_next_one_go_on(connect, green, backend):
+    opened = connect(receive_buffer=SMALL)
+    count = fill(opened)
+    writer = opened.transport._writer
+    for _ in range(5):
+        assert opened.transport.wait_for_room(backend.monotonic() + 0.01) is False
+    assert not writer._room_waiters, "they stay, and there are more and more"
+    late = green.spawn(opened.transport.wait_for_room, backend.monotonic() + 0.05)
+    green.wait_until(lambda: len(writer._room_waiters) == 1)
+    killed = green.spawn(opened.transport.wait_for_room, None)
+    green.wait_until(lambda: len(writer._room_waiters) == 2)
+    patient = green.spawn(opened.transport.wait_for_room, None)
+    green.wait_until(lambda: len(writer._room_waiters) == 3)
+    killed.kill()
+    assert killed.error() is not None
+    assert late.result() is False
+    for _ in range(count):
+        opened.peer.hear()
+    assert patient.result() is True
+    assert not writer._room_waiters
