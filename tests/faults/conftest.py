@@ -352,6 +352,22 @@ class Forwarder:
         """Go on."""
         self._process.send_signal(signal.SIGCONT)
 
+    def cut(self):
+        """End all connections, and refuse new ones."""
+        self._order("cut")
+
+    def reset(self):
+        """Reset all connections."""
+        self._order("reset")
+
+    def mend(self):
+        """Let new connections through again."""
+        self._order("mend")
+
+    def _order(self, what):
+        print(what, file=self._process.stdin, flush=True)
+        assert self._process.stdout.readline() == "done\n"
+
     def close(self):
         self._process.kill()
         self._process.communicate()
