@@ -158,7 +158,10 @@ class Forwarder:
 
     def __init__(self, port, rate=None):
         command = [sys.executable, "-I", "-S", __file__, str(port), *([] if rate is None else [str(rate)])]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # In a session of its own: Ctrl-C is not for it, and it ends with us anyway.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.port = int(self._process.stdout.readline())
 
     def freeze(self):
