@@ -6,7 +6,7 @@ what else happened round then.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 from soak import calls, events
@@ -65,7 +65,7 @@ class Accounts:
         back: How long clients took to be back once nothing was wrong any more: the kind of the last fault, and seconds.
         fault_counts: How many faults there were of each kind.
         fault_times: When each began and ended, and its kind.
-        green: The process, the time and the number of its green threads.
+        threads: The process, the time and the number of its threads.
     """
 
     def __init__(self, subscribers: list[str]) -> None:
@@ -79,9 +79,9 @@ class Accounts:
         self.back: list[tuple[str, float]] = []
         self.fault_counts: Counter[str] = Counter()
         self.fault_times: list[tuple[float, float, str]] = []
-        self.green: list[tuple[str, float, int]] = []
+        self.threads: list[tuple[str, float, int]] = []
         self._reported: set[str] = set()
-        self._to_judge: list[tuple[float, Callable[[], None]]] = []
+        self._to_judge: deque[tuple[float, Callable[[], None]]] = deque()
 
     def take(self, record: Record) -> None:
         """Take a note into account.
@@ -108,7 +108,7 @@ class Accounts:
             now: Up to when everything has been taken.
         """
         while self._to_judge and self._to_judge[0][0] <= now:
-            self._to_judge.pop(0)[1]()
+            self._to_judge.popleft()[1]()
         for span in self.outages.open():
             healed, _ = self._healed(span.begin, now)
             if now - healed > BACK and span.whose not in self._reported:
@@ -161,8 +161,8 @@ class Accounts:
     def _take_left(self, name: str, seconds: float) -> None:
         self.joined.discard(name)
 
-    def _take_green(self, name: str, seconds: float, count: int) -> None:
-        self.green.append((name, seconds, count))
+    def _take_threads(self, name: str, seconds: float, count: int) -> None:
+        self.threads.append((name, seconds, count))
 
     def _take_fault(self, name: str, seconds: float, number: int, kind: str, text: str) -> None:
         self.fault_counts[kind] += 1

@@ -13,7 +13,7 @@ count from the beginning of the run.
 ``published``, number                         the publication returned; the router has it if acknowledged
 ``unpublished``, number, class, text, …       it raised
 ``event``, publisher, number, content         an event came
-``green``, count                              how many green threads there are
+``threads``, count                            how many threads, green or not, beside the session's workers
 ``fault``, number, kind, text                 the network or the router begins to fail
 ``healed``, number                            that is over
 ============================================  =======================================================

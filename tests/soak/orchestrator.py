@@ -173,9 +173,9 @@ class Run:
             taken += 1
         del self._unread[:taken]
         self.accounts.judge(until)
-        for name, seconds, count in self.accounts.green:
-            self.sampler.series[name]["green threads"].add(seconds, count)
-        self.accounts.green.clear()
+        for name, seconds, count in self.accounts.threads:
+            self.sampler.series[name]["threads"].add(seconds, count)
+        self.accounts.threads.clear()
 
     def _has_lost_a_process(self) -> bool:
         return any(process.poll() is not None for process in self._processes.values())
@@ -210,6 +210,9 @@ class Run:
 
     def _end(self) -> None:
         """Let everything come to rest without faults, and judge."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                self.accounts.problems("process", f"{name} ended before its time, at {self.now:.0f} s")
         self._wait_for_all()
         self._watch(self.now + IN_PEACE)
         self.ended = self.now

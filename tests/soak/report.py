@@ -85,12 +85,13 @@ def _accounts(run: Run) -> list[str]:
 
 def _table(run: Run, verdicts: Mapping[tuple[str, str], Verdict]) -> list[str]:
     """Tell of each process what it had after the warm-up, at most later, and in the end."""
-    quantities = ("memory", "threads", "green threads", "descriptors")
+    quantities = ("memory", "threads", "OS threads", "descriptors")
     lines = [
         "",
         f"After {WARM_UP:.0f} s, the most later, the last; memory in MiB, medians of {WINDOW:.0f} s; of the others the "
         f"least in {WINDOW:.0f} s.",
-        f"Growth may be {100 * SHARE:.0f} %, of the others at least {SMALL}.",
+        f"Growth may be {100 * SHARE:.0f} %, of the others at least {SMALL}. Threads are green or not, and without the "
+        "workers of the session; OS threads are as the system counts them, and not judged.",
         "",
         f"{'process':14}{'lost':>5}" + "".join(f"{quantity:>26}" for quantity in quantities),
     ]
@@ -106,7 +107,7 @@ def _table(run: Run, verdicts: Mapping[tuple[str, str], Verdict]) -> list[str]:
             else:
                 cells.append(f"{verdict.level:.0f} {verdict.highest:.0f} {verdict.last:.0f}")
         lines.append(f"{name:14}{run.accounts.losses[name]:5}" + "".join(f"{cell:>26}" for cell in cells))
-    if any(verdict.holds is None for verdict in verdicts.values()):
+    if all(verdict.holds is None for verdict in verdicts.values()):
         lines.append(f"Too short to judge these: that takes {WARM_UP + 2 * WINDOW:.0f} s.")
     return lines
 
@@ -130,9 +131,10 @@ def plot(run: Run) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.patches import Patch
 
     figure, axes = pyplot.subplots(5, 1, figsize=(14, 18), sharex=True, layout="constrained")
-    traffic, memory, threads, green, descriptors = axes
+    traffic, memory, threads, os_threads, descriptors = axes
     end = int(run.ended)
     for counts, label, colour in (
         (run.accounts.calls.answers, "calls answered", "tab:green"),
@@ -141,7 +143,7 @@ def plot(run: Run) -> None:
     ):
         traffic.plot(range(end), _rates(counts, end), label=label, color=colour, linewidth=0.8)
     traffic.set_ylabel("in each second")
-    for axis, quantity in ((threads, "threads"), (green, "green threads"), (descriptors, "descriptors")):
+    for axis, quantity in ((threads, "threads"), (os_threads, "OS threads"), (descriptors, "descriptors")):
         for name, quantities in run.sampler.series.items():
             axis.plot(quantities[quantity].seconds, quantities[quantity].values, label=name, linewidth=0.8)
         axis.set_ylabel(quantity)
@@ -156,7 +158,9 @@ def plot(run: Run) -> None:
         _draw_faults(axis, run)
     for axis in (traffic, memory):
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    descriptors.set_xlabel("seconds; the faults: " + ", ".join(f"{kind} {colour}" for kind, colour in COLOURS.items()))
+    patches = [Patch(color=colour, alpha=0.25, label=kind) for kind, colour in COLOURS.items()]
+    descriptors.legend(handles=patches, loc="upper left", bbox_to_anchor=(1, 1))
+    descriptors.set_xlabel("seconds")
     figure.suptitle(f"wampy on {get_async_adapter().name}, seed {run.seed}")
     figure.savefig(run.folder / "report.png", dpi=80)
     pyplot.close(figure)

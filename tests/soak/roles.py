@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import sys
+import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -99,6 +100,15 @@ class Role:
         """Wait until the next one, so that there are so many each second on the average."""
         self.backend.sleep(min(self.chance.expovariate(rate), 5 / rate))
 
+    def _threads(self) -> int:
+        """Count the threads, green or not, beside the workers of the current session, which go with it."""
+        found = threading.active_count() - len(self.client._session.workers._all)
+        module = sys.modules.get("greenlet")
+        if module is not None:
+            # Not isinstance: there are weak proxies, and what they stood for may be gone.
+            found += sum(1 for each in gc.get_objects() if issubclass(type(each), module.greenlet) and each)
+        return found
+
     def run(self) -> None:
         """Play the role to its end."""
         gc.collect()
@@ -107,20 +117,11 @@ class Role:
         self.begin()
         self.journal("ready")
         while not self.is_over("stop"):
-            self.journal("green", green_threads())
+            self.journal("threads", self._threads())
             self.backend.sleep(1.0)
         for task in self._tasks:
             task.join(max(work.TIMEOUTS.values()))
         self.client.stop(drain=DRAIN)
-
-
-def green_threads() -> int:
-    """Count the green threads of this process that are not over."""
-    module = sys.modules.get("greenlet")
-    if module is None:
-        return 0
-    # Not isinstance: there are weak proxies, and what they stood for may be gone.
-    return sum(1 for each in gc.get_objects() if issubclass(type(each), module.greenlet) and each)
 
 
 def service_class(name: str, services: list[str]) -> type[Noting]:

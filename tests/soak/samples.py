@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -17,6 +17,10 @@ WINDOW = 30.0
 
 #: How much more it may be than the level after the warm-up.
 SHARE = 0.05
+
+#: What counts of a window. What has leaked never goes, and so is in the least of it too, while much else comes and
+#: goes. OS threads as the system counts them are not judged: workers are among them, which go with their session.
+OF_WINDOW: dict[str, Callable[[list[float]], float]] = {"memory": median, "threads": min, "descriptors": min}
 
 #: How much more of what comes in small numbers. A client between two sessions has a descriptor less, and so on.
 SMALL = 3
@@ -52,7 +56,7 @@ class Verdict:
         level: What it was after the warm-up.
         highest: The most it was later.
         last: What it was in the end.
-        holds: Whether that is within the limit; ``None`` when the run was too short to tell.
+        holds: Whether that is within the limit; ``None`` when that is not judged, as in a run that is too short.
     """
 
     level: float
@@ -67,34 +71,31 @@ class Verdict:
 
 
 def judge(quantity: str, series: Series, begin: float, end: float) -> Verdict:
-    """Judge a series.
-
-    Of memory, the medians of the windows count. Of threads and descriptors the least of each window does: workers come
-    with the load and go with the session, but what has leaked never goes, and is in the least too. Only growth counts.
+    """Judge a series. Only growth counts.
 
     Args:
-        quantity: ``memory``, or another.
+        quantity: One of `OF_WINDOW`; others are only told.
         series: The samples.
         begin: When the load began, in seconds.
         end: When it ended.
     """
     windows = series.windows(begin + WARM_UP, end)
-    of_window = median if quantity == "memory" else min
-    levels: Sequence[float] = [of_window(window) for window in windows]
+    levels = [OF_WINDOW.get(quantity, min)(window) for window in windows]
     if len(levels) < 2:
         last = series.values[-1] if series.values else 0.0
         return Verdict(last, max(series.values, default=0.0), last, None)
     highest = max(levels[1:])
     allowed = levels[0] * SHARE if quantity == "memory" else max(levels[0] * SHARE, SMALL)
-    return Verdict(levels[0], highest, levels[-1], highest - levels[0] <= allowed)
+    holds = highest - levels[0] <= allowed if quantity in OF_WINDOW else None
+    return Verdict(levels[0], highest, levels[-1], holds)
 
 
 class Sampler:
     """Looks at processes.
 
     Attributes:
-        series: The samples, by process and quantity: ``memory`` in MiB, ``threads``, ``descriptors`` and
-            ``green threads``.
+        series: The samples, by process and quantity: ``memory`` in MiB, ``descriptors`` and ``OS threads``; whoever
+            knows them adds ``threads``, green or not and without workers.
     """
 
     def __init__(self) -> None:
@@ -120,5 +121,5 @@ class Sampler:
                 continue
             series = self.series[name]
             series["memory"].add(seconds, memory / 2**20)
-            series["threads"].add(seconds, threads)
+            series["OS threads"].add(seconds, threads)
             series["descriptors"].add(seconds, descriptors)

@@ -262,7 +262,7 @@ def test_a_long_run_forgets_what_cannot_matter_any_more_and_judges_the_rest_as_e
 
 def test_a_client_that_does_not_come_back_is_noticed_once():
     lost = ("service-1", 10.0, "lost", "reset")
-    ticks = [("caller-1", float(seconds), "green", 1) for seconds in range(60)]
+    ticks = [("caller-1", float(seconds), "threads", 1) for seconds in range(60)]
     accounts = accounts_of(lost, *ticks)
     assert accounts.problems.counts == {"not back": 1}
     assert "service-1" in accounts.problems.texts["not back"][0]
@@ -270,7 +270,7 @@ def test_a_client_that_does_not_come_back_is_noticed_once():
 
 def test_a_client_need_not_be_back_while_there_are_faults():
     lost = ("service-1", 10.0, "lost", "reset")
-    ticks = [("caller-1", float(seconds), "green", 1) for seconds in range(60)]
+    ticks = [("caller-1", float(seconds), "threads", 1) for seconds in range(60)]
     fault = [("faults", 9.0, "fault", 1, "freeze", "freeze all"), ("faults", 50.0, "healed", 1)]
     accounts = accounts_of(lost, *fault, *ticks, ("service-1", 55.0, "joined"), end=60.0)
     assert not accounts.problems
@@ -308,6 +308,10 @@ def test_threads_and_descriptors_may_come_and_go_and_must_not_leak():
     assert judge("threads", restless, 0.0, 600.0).holds
     leaking = series(lambda second: 5 + 30 * chance.random() * (second % 20 > 2) + second // 50)
     assert judge("threads", leaking, 0.0, 600.0).holds is False
+
+
+def test_os_threads_are_not_judged():
+    assert judge("OS threads", series(lambda second: second), 0.0, 600.0).holds is None
 
 
 def test_a_short_run_is_not_judged():
