@@ -38,12 +38,13 @@ AT_ONCE = struct.pack("ii", 1, 0)
 class Connection:
     """Two sockets, and what the network between them is like."""
 
-    def __init__(self, client, router, rate):
+    def __init__(self, client, router, rate, delay, held):
         self.ends = client, router
         self.rate = rate
-        self.delay = 0.0
+        self.delay = delay
         self.flowing = threading.Event()
-        self.flowing.set()
+        if not held:
+            self.flowing.set()
         self.is_reset = False
         self._mutex = threading.Lock()
         self._pumping = 2
@@ -122,10 +123,7 @@ class Network:
                 client.close()  # as whoever listens at a port that nobody listens at behind it
                 continue
             with self._mutex:
-                connection = Connection(client, router, self._rate)
-                connection.delay = self._delay
-                if self._held:
-                    connection.hold()
+                connection = Connection(client, router, self._rate, self._delay, self._held)
                 self._connections = [each for each in self._connections if not each.is_over] + [connection]
 
     def obey(self, command, which="all", seconds="0"):
