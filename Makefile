@@ -7,6 +7,9 @@
 PYTHON ?= python3
 # How long `make fuzz` runs, all in all.
 FUZZ_SECONDS ?= 60
+# How long `make soak` runs; the number that chance begins with, to have the faults of another run again.
+SECONDS = 180
+SEED =
 VENV := .venv
 ROUTER_VENV := .venv-crossbar
 PY := $(VENV)/bin/python
@@ -37,13 +40,14 @@ THREADED := tests/integration/test_threads.py
 # The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
 NAMED = $(strip $(foreach word,$(ARGS),$(wildcard $(firstword $(subst ::, ,$(word))))))
 
-.PHONY: help demo test test-backends fuzz check lint types docs tox clean
+.PHONY: help demo test test-backends fuzz soak check lint types docs tox clean
 
 help:
 	@echo 'make demo    see wampy at work on a real router'
 	@echo 'make test    run all tests, the scenarios and the backend on gevent and OS threads too (make test ARGS="-k name" passes arguments to pytest)'
 	@echo 'make test-backends  run all tests on eventlet, on gevent and on OS threads'
 	@echo 'make fuzz    fuzz all serializers for FUZZ_SECONDS=60, guided by coverage (Linux)'
+	@echo 'make soak    load it with random faults for SECONDS=180, and account for every call (SEED= repeats the faults)'
 	@echo 'make check   ruff, mypy and the documentation, warnings are errors'
 	@echo 'make docs    build the documentation into docs/_build/html'
 	@echo 'make tox     the tests on every supported Python that is found here, and the checks'
@@ -69,6 +73,9 @@ test-backends: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 
 fuzz: $(READY)
 	@$(PY) tests/fuzz/run_atheris.py $(FUZZ_SECONDS)
+
+soak: $(READY) $(ROUTER_READY)
+	@PYTHONPATH=tests $(PY) -m soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 check: lint types docs
 

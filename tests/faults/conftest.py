@@ -3,11 +3,8 @@
 import contextlib
 import importlib.util
 import json
-import os
 import select
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -25,6 +22,17 @@ WELCOME_DETAILS = {
         "dealer": {"features": {"call_canceling": True}},
     }
 }
+
+
+def load(module_name):
+    """Import a module beside this file, by path: there are no packages in tests/."""
+    name = f"wampy_tests_{module_name}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{module_name}.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
 
 
 @pytest.fixture
@@ -328,58 +336,14 @@ def hold_up(green):
 # Networks that fail.
 
 
-class Forwarder:
-    """A process that forwards TCP to a port, see `forwarder.py`.
-
-    Attributes:
-        port: For the client.
-        pid: The process.
-    """
-
-    def __init__(self, port, rate=None):
-        program = Path(__file__).with_name("forwarder.py")
-        command = [sys.executable, "-I", "-S", str(program), str(port), *([] if rate is None else [str(rate)])]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self._process.stdout.readline())
-        self.pid = self._process.pid
-
-    def freeze(self):
-        """Neither read nor write any more, from now on."""
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # it has really stopped then
-
-    def thaw(self):
-        """Go on."""
-        self._process.send_signal(signal.SIGCONT)
-
-    def cut(self):
-        """End all connections, and refuse new ones."""
-        self._order("cut")
-
-    def reset(self):
-        """Reset all connections."""
-        self._order("reset")
-
-    def mend(self):
-        """Let new connections through again."""
-        self._order("mend")
-
-    def _order(self, what):
-        print(what, file=self._process.stdin, flush=True)
-        assert self._process.stdout.readline() == "done\n"
-
-    def close(self):
-        self._process.kill()
-        self._process.communicate()
-
-
 @pytest.fixture
 def forward():
-    """Start forwarders: ``forward(port)``, or ``forward(port, rate=bytes_per_second)``."""
+    """Start forwarders: ``forward(port)``, or ``forward(port, rate=bytes_per_second)``; see `forwarder.py`."""
     forwarders = []
+    module = load("forwarder")
 
     def start(port, rate=None):
-        forwarders.append(Forwarder(port, rate))
+        forwarders.append(module.Forwarder(port, rate))
         return forwarders[-1]
 
     yield start
@@ -393,14 +357,7 @@ def forward():
 @pytest.fixture(scope="session")
 def hostile(quick_leak_check):
     """The module `hostile`: `Ordeal`, `Witness`, and the request ids of what waits."""
-    # There are no packages in tests/, so a module beside this file cannot be imported by name.
-    name = "wampy_tests_hostile"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("hostile.py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return load("hostile")
 
 
 @pytest.fixture

@@ -66,8 +66,8 @@ class Service(Client):
 def linked(mortal_router, make_client, forward):
     """A service behind a forwarder, and a caller with a link of its own: ``service, caller, forwarder``."""
     forwarder = forward(mortal_router.port)
-    heartbeats = {"heartbeat": 0.3, "heartbeat_timeout": 0.3}
-    service = make_client(Service, url=f"ws://127.0.0.1:{forwarder.port}/", open_timeout=1.0, **heartbeats)
+    times = {"heartbeat": 0.3, "heartbeat_timeout": 0.3, "open_timeout": 1.0}
+    service = make_client(Service, reconnect=QUICK, url=f"ws://127.0.0.1:{forwarder.port}/", **times)
     caller = make_client(Client, url=mortal_router.url)
     service.start()
     caller.start()
@@ -78,13 +78,19 @@ def linked(mortal_router, make_client, forward):
 # Cut off.
 
 
+def cut(forwarder):
+    """End all connections, and let no new ones through until it heals."""
+    forwarder.tell("refuse", "all")
+    forwarder.tell("cut", "all")
+
+
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 3.0])
 def test_a_cut(seconds, linked, comes_back, green):
     service, caller, forwarder = linked
     lost_id = service.session.id
     under_way = green.spawn(service.call, "com.example.double", 1)
     under_way.result()
-    forwarder.cut()
+    cut(forwarder)
     cut_at = time.monotonic()
     green.wait_until(lambda: service.session is None, 1.0)
     waiting = green.spawn(service.call, "com.example.double", 21)
@@ -93,7 +99,7 @@ def test_a_cut(seconds, linked, comes_back, green):
         assert type(hurried.error()) is WampyTimeOutError
         assert not waiting.done
     green.sleep(max(0.0, cut_at + seconds - time.monotonic()))
-    forwarder.mend()
+    forwarder.tell("heal")
     mended_at = time.monotonic()
     comes_back(service, lost_id)
     assert time.monotonic() - mended_at < 1.0 + QUICK.longest_delay
@@ -108,9 +114,9 @@ def test_many_short_cuts(linked, comes_back, green):
     service, caller, forwarder = linked
     for n in range(8):
         lost_id = service.session.id
-        forwarder.cut()
+        cut(forwarder)
         green.sleep(0.02 * n)
-        forwarder.mend()
+        forwarder.tell("heal")
         comes_back(service, lost_id)
         assert caller.call("com.example.double", n) == n * 2
     assert service.hooks.count("on_disconnect") == 8
@@ -120,7 +126,7 @@ def test_resets(linked, comes_back, green):
     service, caller, forwarder = linked
     for n in range(5):
         lost_id = service.session.id
-        forwarder.reset()
+        forwarder.tell("reset", "all")
         comes_back(service, lost_id)
         assert caller.call("com.example.double", n) == n * 2
     errors = [error for name, error in service.told if name == "on_disconnect"]
@@ -237,7 +243,7 @@ def test_it_takes_what_is_its_own_by_force(half_dead, mortal_router, make_client
 
 def test_a_name_that_does_not_resolve_for_a_while(mortal_router, make_client, comes_back, green, monkeypatch, caplog):
     """The name is looked up anew at each attempt."""
-    client = make_client(Service, url=mortal_router.url)
+    client = make_client(Service, reconnect=QUICK, url=mortal_router.url)
     client.start()
     lost_id = client.session.id
     other = make_client(Client, url=mortal_router.url)
