@@ -29,8 +29,9 @@ python_problem = $(shell sh .ci/python-problem '$(PYTHON)')
 make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear $(1)
 
 # What runs on gevent and on OS threads too in `make test`; only the libraries of green threads patch.
+SEAM := tests/unit/backends
 SCENARIOS := $(patsubst %,tests/integration/test_%.py,calls events registrations errors concurrency client_life \
-    interruptions timeouts serializers session_api transports leaks)
+    interruptions timeouts serializers session_api transports leaks blocking)
 PATCHED := tests/integration/test_patched.py
 THREADED := tests/integration/test_threads.py
 # The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
@@ -40,8 +41,8 @@ NAMED = $(strip $(foreach word,$(ARGS),$(wildcard $(firstword $(subst ::, ,$(wor
 
 help:
 	@echo 'make demo    see wampy at work on a real router'
-	@echo 'make test    run all tests, the scenarios on gevent and OS threads too (make test ARGS="-k name" passes arguments to pytest)'
-	@echo 'make test-backends  run all tests on eventlet and on gevent, and the scenarios on OS threads'
+	@echo 'make test    run all tests, the scenarios and the backend on gevent and OS threads too (make test ARGS="-k name" passes arguments to pytest)'
+	@echo 'make test-backends  run all tests on eventlet, on gevent and on OS threads'
 	@echo 'make fuzz    fuzz all serializers for FUZZ_SECONDS=60, guided by coverage (Linux)'
 	@echo 'make check   ruff, mypy and the documentation, warnings are errors'
 	@echo 'make docs    build the documentation into docs/_build/html'
@@ -55,16 +56,16 @@ demo: $(READY) $(ROUTER_READY)
 test: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@WAMPY_ASYNC_NAME=eventlet $(PY) -m pytest $(ARGS)
 ifeq ($(NAMED),)
-	@echo 'The scenarios once more, on gevent:'
-	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(SCENARIOS) $(PATCHED) $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS choose none
-	@echo 'The scenarios once more, on OS threads:'
-	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SCENARIOS) $(THREADED) $(ARGS) || [ $$? -eq 5 ]
+	@echo 'The backend and the scenarios, on gevent:'
+	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(SEAM) $(SCENARIOS) $(PATCHED) $(ARGS) || [ $$? -eq 5 ]  # 5: ARGS choose none
+	@echo 'The backend and the scenarios, on OS threads:'
+	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SEAM) $(SCENARIOS) $(THREADED) $(ARGS) || [ $$? -eq 5 ]
 endif
 
 test-backends: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@WAMPY_ASYNC_NAME=eventlet $(PY) -m pytest $(ARGS)
 	@WAMPY_ASYNC_NAME=gevent $(PY) -m pytest $(ARGS)
-	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(SCENARIOS) $(THREADED) $(ARGS) || [ $$? -eq 5 ]
+	@WAMPY_ASYNC_NAME=threading $(PY) -m pytest $(ARGS)
 
 fuzz: $(READY)
 	@$(PY) tests/fuzz/run_atheris.py $(FUZZ_SECONDS)

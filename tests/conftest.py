@@ -32,6 +32,7 @@ def pytest_configure(config):
     names = [getattr(plugin, "__name__", "") for plugin in config.pluginmanager.get_plugins()]
     if PLUGIN not in names and importlib.util.find_spec(PLUGIN) is not None:
         config.pluginmanager.import_plugin(PLUGIN)
+    config.addinivalue_line("markers", "outside: a unit test that is not the engine's caller, on OS threads")
 
 
 @pytest.fixture(scope="session")
@@ -53,27 +54,34 @@ def wamp():
 class Running:
     """A function that runs in a green thread of its own."""
 
-    def __init__(self, backend, function, args, kwargs):
+    def __init__(self, backend, call, function, args, kwargs):
         self._slot = backend.slot()
+        self._begun = backend.slot()
         self._outcome = None
         self._error = None
-        self._outside = backend.outside
-        self._task = backend.spawn(self._run, function, args, kwargs)
+        self._task = backend.spawn(self._run, call, function, args, kwargs)
         self._kill_error = backend.kill_error
 
-    def _run(self, function, args, kwargs):
+    def _run(self, call, function, args, kwargs):
+        self._begun.set()
         try:
-            self._outcome = self._outside(function, *args, **kwargs)
+            self._outcome = call(function, *args, **kwargs)
         except BaseException as error:
             self._error = error
         finally:
             self._slot.set()
 
     @property
+    def begun(self):
+        """Whether it has begun. Of what is inside nobody sees that before it waits, or is done."""
+        return self._begun.done
+
+    @property
     def done(self):
         return self._slot.done
 
     def kill(self):
+        self._begun.wait(10.0)  # what never begins cannot say that it was killed
         self._task.throw(self._kill_error())
 
     def result(self, timeout=20.0):
@@ -94,10 +102,15 @@ class Green:
     """Green threads for tests, in the words of wampy's own seam, whichever library is behind it.
 
     A run of the tests is for one library, which ``WAMPY_ASYNC_NAME`` names.
+
+    Args:
+        backend: The seam.
+        inside: Whether what is spawned is the engine's own code, not the user's.
     """
 
-    def __init__(self, backend):
+    def __init__(self, backend, inside=False):
         self.backend = backend
+        self._call = backend.inside if inside else backend.outside
         #: Whether they are threads of the system, which may run at any time and use one client together.
         self.os_threads = backend.name == "threading"
 
@@ -107,7 +120,13 @@ class Green:
         return importlib.import_module(self.backend.name)
 
     def spawn(self, function, *args, **kwargs):
-        return Running(self.backend, function, args, kwargs)
+        return Running(self.backend, self._call, function, args, kwargs)
+
+    def waiting(self, function, *args, **kwargs):
+        """Spawn what waits, and return it when it does; of what is outside only that it has begun is certain."""
+        running = self.spawn(function, *args, **kwargs)
+        self.wait_until(lambda: running.begun)
+        return running
 
     def sleep(self, seconds=0.0):
         self.backend.sleep(seconds)

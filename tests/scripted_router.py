@@ -51,18 +51,21 @@ class ScriptedRouter:
         backend: The verbs to wait with.
         subprotocols: What it speaks over WebSocket; the first that the client offers too is chosen.
         path: Of a Unix socket to listen on, instead of TCP.
+        port: To listen at, where another one has listened before; 0 for a free one.
 
     Attributes:
         url: For a client that shall speak WebSocket.
         rawsocket_url: For one that shall speak RawSocket.
     """
 
-    def __init__(self, backend, subprotocols=("wamp.2.json",), path=None):
+    def __init__(self, backend, subprotocols=("wamp.2.json",), path=None, port=0):
         self.backend = backend
         self.speak(*subprotocols)
         self.peers = []
         self._listener = backend.socket(socket.AF_INET if path is None else socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(("127.0.0.1", 0) if path is None else str(path))
+        if port:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", port) if path is None else str(path))
         self._listener.listen(16)
         if path is None:
             self.port = self._listener.getsockname()[1]
@@ -71,6 +74,10 @@ class ScriptedRouter:
         else:
             self.url = f"ws+unix://{path}:/ws"
             self.rawsocket_url = f"rs+unix://{path}"
+
+    def has_a_caller(self, seconds):
+        """Say whether a client comes that `accept` would take, within so long."""
+        return self.backend.wait(self._listener, "read", self.backend.monotonic() + seconds)
 
     def accept(self, handshake=True, receive_buffer=None, rawsocket=False):
         """Wait for a client.
@@ -85,7 +92,7 @@ class ScriptedRouter:
         """
         if receive_buffer is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        if not self.backend.wait(self._listener, "read", self.backend.monotonic() + PATIENCE):
+        if not self.has_a_caller(PATIENCE):
             raise Gone("no client came")
         sock, _ = self._listener.accept()
         sock.setblocking(False)

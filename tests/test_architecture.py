@@ -22,6 +22,7 @@ RANKS = {
     "wampy.config": (1, 1),
     "wampy.auth": (1, 0),
     "wampy.guard": (1, 0),
+    "wampy.blocking": (1, 0),
     "wampy.jobs": (1, 0),
     "wampy.overload": (1, 0),
     "wampy.stats": (0, 0),
@@ -95,10 +96,10 @@ OVER_BUDGET = {
     "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/peers/clients.py": (330, "the constructor's parameters, each with its meaning; hardly any code"),
-    "wampy/peers/keeper.py": (375, "the one place where sessions follow each other: start, loss, reconnecting, stop"),
+    "wampy/peers/keeper.py": (400, "the one place where sessions follow each other: start, loss, reconnecting, stop"),
     "wampy/conversation.py": (400, "the one place where a session begins, ends, reads and sends"),
     "wampy/message_handler.py": (365, "one short method for each of the 17 messages that a client receives"),
-    "wampy/backends/eventlet_.py": (360, "all verbs of one library belong together: nobody else may import it"),
+    "wampy/backends/eventlet_.py": (370, "all verbs of one library belong together: nobody else may import it"),
     "wampy/backends/gevent_.py": (400, "likewise"),
 }
 

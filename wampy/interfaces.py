@@ -205,6 +205,8 @@ class Backend(ABC):
     switches_only_in_waits = True
     #: Whether `monkey_patch` has something to do.
     patches = True
+    #: How to run a function that blocks beside the green threads, in the library's words; for texts.
+    elsewhere = ""
 
     @abstractmethod
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:

@@ -21,9 +21,10 @@ class Job:
         refuse: Called instead, without blocking, when no worker may be started for it.
         size: How many bytes it keeps while it waits, as far as that is known.
         limited: Whether the limits of the queue count; not for a mailbox, which has limits of its own.
+        name: Whose work it is, for the log; may be empty.
     """
 
-    __slots__ = ("args", "function", "limited", "refuse", "refused", "size", "worker")
+    __slots__ = ("args", "function", "limited", "name", "refuse", "refused", "size", "worker")
 
     def __init__(
         self,
@@ -32,12 +33,14 @@ class Job:
         refuse: Callable[[], Any] | None = None,
         size: int = 0,
         limited: bool = True,
+        name: str = "",
     ) -> None:
         self.function = function
         self.args = args
         self.refuse = refuse
         self.size = size
         self.limited = limited
+        self.name = name
         self.refused = False
         self.worker: Worker | None = None
 

@@ -26,6 +26,7 @@ class Mailbox:
     """
 
     def __init__(self, workers: Workers, deliver: Callable[..., Any], name: str = "an event handler") -> None:
+        self._name = name
         self._workers = workers
         self._deliver = deliver
         # Each with its size.
@@ -59,7 +60,7 @@ class Mailbox:
         workers.events += 1
         dropped = number + 1 - len(items)
         if not self._queued:
-            self._queued = workers.submit(Job(self._run_one, limited=False))
+            self._queued = workers.submit(self._job())
         if dropped:
             workers.events_dropped += dropped
             # Last: the log's handlers are the user's, and may fail.
@@ -82,7 +83,10 @@ class Mailbox:
         try:
             self._deliver(*self._take())
         finally:
-            self._queued = bool(self._items) and self._workers.submit(Job(self._run_one, limited=False))
+            self._queued = bool(self._items) and self._workers.submit(self._job())
+
+    def _job(self) -> Job:
+        return Job(self._run_one, limited=False, name=self._name)
 
     def close(self) -> None:
         """Forget what waits."""

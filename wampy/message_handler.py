@@ -253,6 +253,7 @@ class MessageHandler:
             size=session.message_size,
         )
         if job is not None:
+            job.name = registration.procedure
             session.invocations[message_obj.request_id] = job
 
     def handle_interrupt(self, message_obj: Interrupt) -> None:

@@ -11,6 +11,7 @@ from contextvars import Context, ContextVar
 from typing import Any
 from weakref import WeakSet
 
+from wampy.blocking import BlockDetector
 from wampy.constants import UNAVAILABLE
 from wampy.interfaces import Backend, Slot, Task
 from wampy.jobs import Job, JobQueue
@@ -50,17 +51,18 @@ def current_worker() -> Worker | None:
 class Workers:
     """The workers of one session.
 
-    Attributes:
-        backend: The verbs.
-        events: How many events wait in mailboxes.
-        events_dropped: How many were dropped there.
-        refusals: The jobs that were refused because of too many others.
-
     Args:
         backend: The verbs.
         max_workers: How many jobs may be running and not waiting for an answer.
         max_queue: How many jobs may wait for a worker.
         owner: The session whose workers these are.
+
+    Attributes:
+        backend: The verbs.
+        detector: Told of the jobs that end, if somebody has put one here.
+        events: How many events wait in mailboxes.
+        events_dropped: How many were dropped there.
+        refusals: The jobs that were refused because of too many others.
     """
 
     def __init__(self, backend: Backend, max_workers: int, max_queue: int, owner: Any = None) -> None:
@@ -68,6 +70,7 @@ class Workers:
         self.max_workers = max_workers
         self.max_queue = max_queue
         self.ceiling = max(CEILING_FACTOR * max_workers, CEILING_FLOOR)
+        self.detector: BlockDetector | None = None
         self.backend = backend
         self.events = 0
         self.events_dropped = 0
@@ -80,9 +83,9 @@ class Workers:
         self._running = 0
         self.closed = False
         self._closables: WeakSet[Any] = WeakSet((self.refusals,))
-        # Filled when nothing is left to do, for `drain`; and the worker that waits for that itself.
+        # Filled when nothing is left to do, for `drain`; and the workers that wait for that themselves.
         self._drained: Slot | None = None
-        self._drainer: Worker | None = None
+        self._drainers: set[Worker] = set()
 
     def submit(self, job: Job) -> bool:
         """Queue a job and start what may be started. Never blocks.
@@ -108,7 +111,8 @@ class Workers:
             if self._idle:
                 worker = self._idle.pop()
                 self._running += 1
-                worker.inbox.set(self._jobs.take())
+                worker.job = self._jobs.take()  # now, so that it counts before the worker has woken up
+                worker.inbox.set(worker.job)
             elif len(self._all) < self.ceiling:
                 worker = Worker(self)
                 worker.job = self._jobs.take()
@@ -169,18 +173,26 @@ class Workers:
             self._all.discard(worker)
             if worker in self._idle:
                 self._idle.remove(worker)
+            elif worker.job is not None:  # Ctrl-C came before it woke up
+                holds_place = True
+                if not self.closed:
+                    self._jobs.put_back(worker.job)
             if holds_place:
                 self._running -= 1
                 self._dispatch()
 
     def _run(self, worker: Worker, job: Job) -> None:
         _current.set(worker)
+        began = self.backend.monotonic()
         try:
             job.function(*job.args)
         except (KeyboardInterrupt, SystemExit, self.backend.kill_error):
             raise
         except BaseException:  # green-thread libraries have timeouts that are no Exception
             logger.exception("a job failed in a worker")
+        finally:
+            if self.detector is not None:
+                self.detector.worked(job.name, began)
 
     @property
     def busy(self) -> int:
@@ -206,21 +218,25 @@ class Workers:
             Whether they are.
         """
         caller = current_worker()
-        self._drainer = caller if caller is not None and caller.pool is self else None
-        drained = self._drained = self.backend.slot()
-        self._look_whether_drained()
-        if self._drainer is not None:
+        own = caller if caller is not None and caller.pool is self else None
+        if self._drained is None or self._drained.done:
+            self._drained = self.backend.slot()
+        drained = self._drained
+        if own is not None:
+            self._drainers.add(own)
             self.lend()
         try:
+            self._look_whether_drained()
             return drained.wait(seconds)
         finally:
-            if self._drainer is not None:
+            if own is not None:
+                self._drainers.discard(own)
                 self.reclaim()
 
     def _look_whether_drained(self) -> None:
         if self._drained is None:
             return
-        at_work = any(worker.job is not None and worker is not self._drainer for worker in self._all)
+        at_work = any(worker.job is not None and worker not in self._drainers for worker in self._all)
         if self.closed or not (self._jobs or at_work):
             self._drained.set()
 

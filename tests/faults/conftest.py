@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,32 @@ def own_router():
 
     with Crossbar() as router:
         yield router
+
+
+@pytest.fixture
+def hold_up(green):
+    """Let nothing of wampy's run for a while: ``hold_up(seconds)``; the rest of the world goes on.
+
+    A program that computes does that to green threads, and one that keeps the interpreter to itself to OS threads.
+    """
+
+    def hold_up(seconds, then=lambda: None):
+        """Hold it up.
+
+        Args:
+            seconds: How long.
+            then: What to do before wampy goes on. Threads that wait for their turn mostly get it in the order in which
+                they came, so that timers which are due come before a reader that sees what this does.
+        """
+
+        def hold():
+            time.sleep(seconds)
+            then()
+            time.sleep(0.02)  # for the reader to stand in line
+
+        green.backend.inside(hold)
+
+    return hold_up
 
 
 # Networks that fail.

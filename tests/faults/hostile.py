@@ -101,8 +101,7 @@ class Ordeal:
             "register": lambda: session.register("com.example.register", print),
         }
         for kind in waiting:
-            self.waits.append(self.green.spawn(waits[kind]))
-            self.green.sleep(0)
+            self.waits.append(self.green.has_sent(self.client, waits[kind]))
         for _ in range(len(pending) + len(waiting)):
             peer.hear()
         # Two are awaited before it happens, one only afterwards.
@@ -168,7 +167,7 @@ class Ordeal:
 
     def told(self):
         """Wait for `on_disconnect`; return what it was told."""
-        self.green.wait_until(lambda: self.client.told[-1][0] == "disconnect", PATIENCE)
+        self.green.wait_until(lambda: [kind for kind, _ in self.client.told[-1:]] == ["disconnect"], PATIENCE)
         return self.client.told[-1][1]
 
     def has_left(self):

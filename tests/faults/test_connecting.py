@@ -439,6 +439,7 @@ def test_stopping_while_a_later_url_is_tried(make_client, closed_port, frozen_po
 def test_stopping_while_starting(make_client, frozen_port, green):
     client = make_client(url=f"ws://127.0.0.1:{frozen_port}/", open_timeout=30.0)
     starting = green.spawn(client.start)
+    green.wait_until(lambda: client._keeper.running)
     green.sleep(0.05)
     client.stop()
     error = starting.error(SOON)

@@ -130,8 +130,10 @@ def test_right_behind_welcome(ordeal, green, wamp, reset):
         assert client.session is None
         assert len(ordeal.records()) <= 1
         if error is None:
-            ordeal.told()
+            assert type(ordeal.told()) is ConnectionClosed
             ordeal.has_logged("closed the connection" if not reset else "reset")
+        assert [kind for kind, _ in client.told] == (["join", "disconnect"] if error is None else [])
+        client.told.clear()
         ordeal.caplog.clear()
     ordeal.recovers(records=0)
 
@@ -327,7 +329,7 @@ def test_before_our_goodbye_is_read(ordeal, green, reset):
             peer.drop(reset)
         stopping = green.spawn(client.stop)
         if not cut_first:
-            green.sleep(0)
+            green.wait_until(lambda: client.session is None)  # noqa: B023 - called at once
             peer.drop(reset)
         stopping.result(1.0)
         assert client.session is None and client.wait(0.0)

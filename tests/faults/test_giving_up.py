@@ -98,15 +98,20 @@ def test_two_wait_for_one_call_and_the_first_is_killed(fake_router, make_client,
         assert pending.done()
 
 
-def test_an_answer_that_lies_in_the_kernel_at_the_deadline_counts(fake_router, make_client):
+def test_an_answer_that_lies_in_the_kernel_at_the_deadline_counts(fake_router, make_client, hold_up):
+    def answer(message):
+        if message[0] == 48:
+            time.sleep(0.2)
+            return [[50, message[1], {}, ["in time"]]]
+
     def script(peer):
         peer.welcome()
-        peer.serve(lambda message: [[50, message[1], {}, ["in time"]]] if message[0] == 48 else None)
+        peer.serve(answer)
 
     client = make_client(url=fake_router(script).url)
     client.start()
     call = client.options(timeout=0.1).rpc.com.example.any.call_async()
-    time.sleep(0.3)  # natively: no green thread runs, and the timer is overdue when the hub comes to it
+    hold_up(0.4)  # the timer is overdue when its turn comes, and the answer is there
     assert call.result() == "in time"
 
 

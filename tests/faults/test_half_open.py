@@ -243,7 +243,9 @@ def test_a_link_that_brings_a_large_message_slowly_is_not_dead(forward, wampy_ro
 
 
 @pytest.mark.parametrize("kind", ["ws", "wss", "rs"])
-def test_a_program_that_computes_for_long_keeps_a_healthy_session(kind, request, make_client, green, scripted):
+def test_a_program_that_computes_for_long_keeps_a_healthy_session(
+    kind, request, make_client, green, scripted, hold_up
+):
     peer, parameters = None, {"heartbeat": 0.1, "heartbeat_timeout": 0.5}
     if kind == "rs":
         client = make_client(Watcher, url=scripted.rawsocket_url, rawsocket_ping=True, **parameters)
@@ -258,7 +260,7 @@ def test_a_program_that_computes_for_long_keeps_a_healthy_session(kind, request,
         client.start()
     for pause in (0.0, 0.1, 0.12):
         green.sleep(pause)
-        time.sleep(0.8)  # not the green one: nothing else runs meanwhile
+        hold_up(0.8)
     green.sleep(0.15)
     assert client.session is not None and client.told == []
     if peer is not None:
@@ -267,7 +269,7 @@ def test_a_program_that_computes_for_long_keeps_a_healthy_session(kind, request,
         serving.kill()
 
 
-def test_the_answer_to_a_ping_that_comes_just_after_a_long_computation_is_seen(make_client, green, scripted):
+def test_the_answer_to_a_ping_that_comes_just_after_a_long_computation_is_seen(make_client, green, scripted, hold_up):
     client = make_client(Watcher, url=scripted.url, heartbeat=0.05, heartbeat_timeout=0.2)
     starting = green.spawn(client.start)
     peer = scripted.accept()
@@ -276,9 +278,8 @@ def test_the_answer_to_a_ping_that_comes_just_after_a_long_computation_is_seen(m
     peer.answers = False
     while not peer.frames:
         peer._pump(2.0)
-    # The answer lies in the kernel, and the deadline passes, before the client can look.
-    peer._flush()
-    time.sleep(0.4)
+    # The deadline passes, and the answer lies in the kernel, before the client can look.
+    hold_up(0.4, then=peer._flush)
     green.sleep(0.03)
     assert client.session is not None and client.told == []
     peer.drop()

@@ -416,7 +416,8 @@ def test_an_invocation_right_behind_registered(fake_router, make_client, green):
 
     make_client(Service, url=fake_router(script).url).start()
     green.wait_until(lambda: len(answers) == 2)
-    assert answers == [[70, 1, {}, [3]], [70, 2, {}, [7]]]
+    # Both run at once on threads of the system, and either may be done first.
+    assert sorted(answers) == [[70, 1, {}, [3]], [70, 2, {}, [7]]]
 
 
 def test_a_ping_is_answered_and_fragments_are_joined(fake_router, make_client, green):

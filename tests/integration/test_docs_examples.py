@@ -84,6 +84,15 @@ OUTPUTS = {
         spoken: msgpack
         {'number': '00000000-0000-0000-0000-000000000001', 'placed': '2026-11-24T09:30:00+00:00', 'items': ['apples']}
     """,
+    "asyncio_together.py": """
+        31 degrees in Rome, sun in Oslo, 31 degrees in Paris
+        all at once: True
+        threads: 1
+    """,
+    "asyncio_threads.py": """
+        31 degrees in Rome, sun in Oslo, 31 degrees in Paris
+        all at once: True
+    """,
     "threads.py": """
         the sum is 328350
         it is there: True 144
@@ -96,6 +105,8 @@ OUTPUTS = {
 # The others, each with a test of its own.
 PARTICULAR = {"authentication.py", "authentication_env.py", "call.py", "router.py", "service.py", "tls.py"}
 PARTICULAR |= {"test_greeter.py"}
+# Those that tests/integration/test_web_programs.py runs.
+PARTICULAR |= {"web_client.py", "flask_app.py", "django_app.py", "gunicorn_conf.py"}
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +193,8 @@ def test_every_example_is_run_here():
 def test_it_prints_what_it_should(name, open_router, green):
     if green.backend.name != "eventlet" and re.search("^(import|from) eventlet", (EXAMPLES / name).read_text(), re.M):
         pytest.skip("it waits with eventlet's own sleep, queue or event, so it is a program for that backend")
+    if green.os_threads and name == "patched.py":
+        pytest.skip("there is nothing to patch, and configure_async() says so: tests/integration/test_patched.py")
     assert lines(run(name, WAMPY_URL=open_router.url)) == lines(OUTPUTS[name])
 
 

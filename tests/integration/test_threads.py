@@ -465,6 +465,47 @@ def test_nothing_is_left_behind_after_stop(wampy_router, run_python):
     assert done.stdout == "True 1 []\n", done.stdout + done.stderr
 
 
+def test_stop_needs_no_new_thread(wampy_router, run_python):
+    # Python 3.12.1 gives none to what `atexit` calls. And a system may have none.
+    done = run_python(
+        """
+        import atexit, resource, sys, threading, time
+        from wampy import Client
+
+        class Service(Client):
+            def on_leave(self, reason):
+                print("left:", reason)
+
+            def on_disconnect(self, error):
+                print("disconnected:", error)
+
+        def no_more_threads():
+            size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            threading.stack_size(512 << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (size + (100 << 20),) * 2)
+            try:
+                threading.Thread(target=print).start()
+            except RuntimeError:
+                print("no more threads")
+
+        client = Service(url=sys.argv[1], heartbeat=None)
+        client.start()
+        deadline = time.monotonic() + 20
+        while "wampy timers" in [thread.name for thread in threading.enumerate()] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        atexit.register(lambda: print(client))
+        atexit.register(client.stop)
+        atexit.register(no_more_threads)
+        """,
+        wampy_router.url,
+        WAMPY_ASYNC_NAME="threading",
+    )
+    assert done.stderr == ""
+    *lines, client = done.stdout.splitlines()
+    assert lines == ["no more threads", "left: wamp.close.normal", "disconnected: None"]
+    assert client.endswith("not joined>")
+
+
 def test_a_program_that_forgets_to_stop_ends_all_the_same(wampy_router, run_python):
     done = run_python(
         """

@@ -1,4 +1,6 @@
-"""What unit tests share: the backend and the scripted router."""
+"""What unit tests share: the backend, the scripted router, and the place of whoever calls the engine."""
+
+import contextlib
 
 import pytest
 
@@ -6,6 +8,33 @@ import pytest
 @pytest.fixture(scope="session", autouse=True)
 def _quick(quick_leak_check):
     """All of these tests are small, and the leak check must not be most of their time."""
+
+
+# On OS threads whoever calls the engine's objects (a transport, the workers, the outbox, ...) holds the monitor, as
+# `Backend.inside` has it: that is what makes of threads what the engine was written for. Most tests here are such
+# callers, and so all of them are inside unless they say otherwise, fixtures and all, as is what they spawn. Nobody else
+# runs but where they wait through the backend, on each backend. The other way round, by a mark on those that drive
+# the engine, a forgotten mark would be a race that shows now and then. This way it is a test that waits for
+# what cannot come, each time: the mark `outside` is for tests that wait natively for another thread, or whose matter
+# the monitor is itself. Tests in tests/integration and elsewhere are the user's code, and outside by nature.
+
+
+def _is_inside(request):
+    return request.node.get_closest_marker("outside") is None
+
+
+@pytest.fixture(autouse=True)
+def _inside(green, request):
+    # A fixture, because a function that `Backend.inside` calls would leave out those of the test. On OS threads the
+    # mutex is the monitor.
+    with green.backend.mutex() if _is_inside(request) else contextlib.nullcontext():
+        yield
+
+
+@pytest.fixture
+def green(green, request):
+    """Green threads that are where the test is."""
+    return type(green)(green.backend, inside=_is_inside(request))
 
 
 @pytest.fixture

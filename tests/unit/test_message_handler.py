@@ -259,9 +259,13 @@ def test_an_interrupt_that_meets_the_end_of_the_job_leaves_the_next_alone(served
     peer.say([68, 2, DO, {}, ["next"]])
     green.sleep(0.02)
     client.session.workers.max_workers = 1
-    # The answer wakes the worker, which ends job 1 and begins job 2 before the throw strikes.
     peer.say([50, 6, {}, ["answer"]], [69, 1, {}])
-    assert peer.hear() == [70, 1, {}, ["answer"]]
+    if green.os_threads:
+        # When it takes the monitor, its wait has not ended yet, and there the throw strikes.
+        assert peer.hear()[:5] == [8, 68, 1, {}, "wamp.error.canceled"]
+    else:
+        # The answer wakes the worker, which ends job 1 and begins job 2 before the throw strikes.
+        assert peer.hear() == [70, 1, {}, ["answer"]]
     assert peer.hear() == [70, 2, {}, ["next"]]
 
 

@@ -25,7 +25,10 @@ def test_no_more_than_max_workers_run_at_once(make_workers, green, gate):
     pool = make_workers(max_workers=2)
     for number in range(5):
         assert pool.submit(Job(gate, (number,)))
+    green.wait_until(lambda: len(gate.started) == 2)
     green.sleep(0.02)
+    if green.os_threads:
+        gate.started.sort()  # two threads that were made one after the other may begin in either order
     assert gate.started == [0, 1]
     gate.let_go.set()
     green.wait_until(lambda: len(gate.ended) == 5)
@@ -326,3 +329,17 @@ def test_closing_tells_how_many_were_refused(make_workers, green, gate, caplog):
     assert len(caplog.records) == 2
     assert pool.queue == 0
     gate.let_go.set()
+
+
+def test_a_job_whose_worker_is_ended_before_it_woke_up_is_run_by_another(make_workers, green, backend):
+    workers, done = make_workers(max_workers=1), []
+    workers.submit(Job(done.append, (1,)))
+    green.wait_until(lambda: done == [1] and not workers.busy)
+    (idle,) = workers._all
+    with backend.mutex():
+        workers.submit(Job(done.append, (2,)))
+        assert workers.busy, "what was handed to an idle worker does not count yet"
+        idle.task.throw(backend.kill_error())
+    green.wait_until(lambda: done == [1, 2])
+    workers.submit(Job(done.append, (3,)))
+    green.wait_until(lambda: done == [1, 2, 3])

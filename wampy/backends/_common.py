@@ -127,14 +127,28 @@ def hear_signals(
     return restore
 
 
-def check_home(home: tuple[int, int], here: tuple[int, int], library: str) -> None:
+def this_thread(local: Any) -> object:
+    """Return what stands for the calling OS thread. The system gives its identifier to another one when it has ended.
+
+    Args:
+        local: The real ``threading.local()``, one a backend.
+    """
+    try:
+        token: object = local.token
+    except AttributeError:
+        token = local.token = object()
+    return token
+
+
+def check_home(home: tuple[int, object], here: tuple[int, object], library: str) -> None:
     """Raise when a client's home, its process and OS thread, is not where the caller is."""
     if home[0] != here[0]:
         raise WampyError("this client was started before os.fork(); a forked child must start a client of its own")
-    if home[1] != here[1]:
+    if home[1] is not here[1]:
         raise WampyError(
-            f"this client belongs to another OS thread: {library}'s green threads cannot wait across OS threads. "
-            "Start a client in this thread, or hand the work over with a queue of your own"
+            f"this client belongs to another OS thread, and {library}'s green threads cannot wait across OS threads. "
+            'wampy.configure_backend("threading") before the first client is made, or WAMPY_ASYNC_NAME=threading, lets '
+            "all threads share one; else start one in each thread"
         )
 
 

@@ -26,16 +26,26 @@ with warnings.catch_warnings():
     from eventlet.hubs import trampoline
     from eventlet.support import greenlets as greenlet
 
-from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up
+from wampy.backends._asyncio_hub import revive
+from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _socket = eventlet.patcher.original("socket")
 _threading = eventlet.patcher.original("threading")
 _getaddrinfo = _socket.getaddrinfo
+_local = _threading.local()
 
 _get_hub = eventlet.hubs.get_hub
 _getcurrent = greenlet.getcurrent
+
+
+def _living_hub() -> Any:
+    """Return the hub, for a wait; see `revive`. On eventlet's other hubs there is nothing to revive."""
+    hub = _get_hub()
+    if hub.running and hub.greenlet.dead:
+        revive(hub)
+    return hub
 
 
 class _Slot(Slot):
@@ -83,7 +93,7 @@ class _Slot(Slot):
         if timeout is not None and timeout <= 0:
             return False
         waiter = _getcurrent()
-        hub = _get_hub()
+        hub = _living_hub()
         end = None if timeout is None else hub.clock() + timeout
         timer = None if timeout is None else hub.schedule_call_global(timeout, self._wake, waiter)
         self._waiters[waiter] = hub
@@ -278,6 +288,7 @@ class EventletBackend(Backend):
 
     name = "eventlet"
     kill_error = greenlet.GreenletExit
+    elsewhere = "eventlet.tpool.execute(function, …)"
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         return _Task(function, args)
@@ -290,6 +301,7 @@ class EventletBackend(Backend):
         return timer
 
     def sleep(self, seconds: float = 0.0) -> None:
+        _living_hub()
         eventlet.sleep(seconds)
 
     def monotonic(self) -> float:
@@ -305,12 +317,13 @@ class EventletBackend(Backend):
         if timeout == 0.0:
             return False
         reading = direction == READ
+        hub = _living_hub()
         try:
             trampoline(sock.fileno(), read=reading, write=not reading, timeout=timeout, timeout_exc=_TooLate)
         except _TooLate:
             return False
         except BaseException:
-            _forget(_get_hub(), sock.fileno())
+            _forget(hub, sock.fileno())
             raise
         return True
 
@@ -329,8 +342,8 @@ class EventletBackend(Backend):
     def mutex(self) -> AbstractContextManager[Any]:
         return nullcontext()  # green threads switch only where they wait
 
-    def home(self) -> tuple[int, int]:
-        return os.getpid(), _threading.get_ident()
+    def home(self) -> tuple[int, object]:
+        return os.getpid(), this_thread(_local)
 
     def check_caller(self, home: Any) -> None:
         check_home(home, self.home(), self.name)

@@ -24,13 +24,13 @@ import gevent
 import gevent.monkey
 import greenlet
 
-from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up
+from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _real_socket = gevent.monkey.get_original("socket", "socket")
 _getaddrinfo = gevent.monkey.get_original("socket", "getaddrinfo")
-_get_ident = gevent.monkey.get_original("_thread", "get_ident")
+_local = gevent.monkey.get_original("_thread", "_local")()
 _start_thread = gevent.monkey.get_original("_thread", "start_new_thread")
 
 _get_hub = gevent.get_hub
@@ -309,6 +309,7 @@ class GeventBackend(Backend):
 
     name = "gevent"
     kill_error = gevent.GreenletExit
+    elsewhere = "gevent.get_hub().threadpool.apply(function, (…,))"
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         return _Task(function, args)
@@ -360,8 +361,8 @@ class GeventBackend(Backend):
     def mutex(self) -> AbstractContextManager[Any]:
         return nullcontext()  # green threads switch only where they wait
 
-    def home(self) -> tuple[int, int]:
-        return os.getpid(), _get_ident()
+    def home(self) -> tuple[int, object]:
+        return os.getpid(), this_thread(_local)
 
     def check_caller(self, home: Any) -> None:
         check_home(home, self.home(), self.name)

@@ -126,6 +126,8 @@ def may_heal(error: BaseException) -> bool:
         return error.uri not in INCURABLE
     if isinstance(error, RemoteError):
         return not isinstance(error, _REFUSED)
+    if isinstance(error, ConnectionError) and error.errors:
+        return any(may_heal(each) for each in error.errors)  # one for each URL
     if isinstance(error, (ConnectionError, WampyTimeOutError, WampProtocolError, OSError)):
         return True
     # An authenticator of the user's may have asked a server for its secret, which is as unreachable as the router.

@@ -149,7 +149,7 @@ class Client(Proxies):
         self.name = name or type(self).__name__
         self.realm = realm
         self.message_handler = (message_handler_cls or MessageHandler)(self)
-        self._keeper = Keeper(urls, options, policy, self.message_handler, self._run_hook)
+        self._keeper = Keeper(urls, options, policy, self.message_handler, self._run_hook, self.name)
 
     @property
     def url(self) -> str:

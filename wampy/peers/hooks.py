@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from wampy.blocking import BlockDetector
 from wampy.interfaces import Backend, Task
 
 logger = logging.getLogger(__name__)
@@ -22,9 +23,13 @@ class Hooks:
     Args:
         backend: The verbs.
         run: Called with a hook's name and argument; it may block, and guards itself.
+
+    Attributes:
+        detector: Told of the hooks that end, if somebody has put one here.
     """
 
     def __init__(self, backend: Backend, run: Callable[[str, Any], None]) -> None:
+        self.detector: BlockDetector | None = None
         self._backend = backend
         self._run = run
         self._waiting: deque[tuple[str, Any]] = deque()
@@ -48,10 +53,13 @@ class Hooks:
         try:
             while self._waiting:
                 self._current, argument = self._waiting.popleft()
+                began = self._backend.monotonic()
                 try:
                     self._backend.outside(self._run, self._current, argument)
                 except self._backend.kill_error:
                     logger.debug("%s was ended with the session", self._current)
+                if self.detector is not None:
+                    self.detector.worked(self._current, began)
         finally:
             self._current = self._task = None
 

@@ -16,6 +16,27 @@ from wampy.texts import redact
 logger = logging.getLogger(__name__)
 
 
+class News:
+    """What has been logged of each URL, or of all of them under ``None``: a record for each news, not each attempt."""
+
+    def __init__(self) -> None:
+        self._told: dict[str | None, str] = {}
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._told.clear()
+
+    def note(self, url: str | None, text: str) -> None:
+        """Note what has been logged elsewhere."""
+        self._told[url] = text
+
+    def tell(self, url: str | None, text: str, what_now: str) -> None:
+        """Log what has happened, and what happens now, unless it is the same as before."""
+        if self._told.get(url) != text:
+            self._told[url] = text
+            logger.warning("%s; %s", text, what_now)
+
+
 class Joiner:
     """Joins with the first URL that works.
 
@@ -24,18 +45,25 @@ class Joiner:
         options: What sessions are made with.
         backend: The verbs.
         make_session: Makes the next session, for a URL, and returns it.
+        news: What has been logged.
 
     Attributes:
         urls: The URLs, tried in turn.
     """
 
     def __init__(
-        self, urls: Sequence[str], options: Options, backend: Backend, make_session: Callable[[str], Session]
+        self,
+        urls: Sequence[str],
+        options: Options,
+        backend: Backend,
+        make_session: Callable[[str], Session],
+        news: News,
     ) -> None:
         self.urls = list(urls)
         self._open_timeout = options.open_timeout
         self._backend = backend
         self._make_session = make_session
+        self._news = news
         # The place in `urls` where the next attempt begins.
         self._turn = 0
 
@@ -73,7 +101,7 @@ class Joiner:
                     raise
                 failures.append(exc)
                 if len(failures) < len(urls):
-                    logger.warning("%s; trying the next URL", about(url, exc))
+                    self._news.tell(url, about(url, exc), "trying the next URL")
                 continue
             if is_over():
                 session.stop()
@@ -93,18 +121,19 @@ class Backoff:
     Args:
         backend: The verbs.
         policy: The policy.
+        news: What has been logged.
 
     Attributes:
         policy: The policy.
         attempt: How many attempts there have been in a row, with the one that is under way.
     """
 
-    def __init__(self, backend: Backend, policy: Reconnect) -> None:
+    def __init__(self, backend: Backend, policy: Reconnect, news: News) -> None:
         self.policy = policy
         self.attempt = 0
         self._backend = backend
         self._hurry = backend.slot()
-        self._told = ""
+        self._news = news
 
     def begin(self) -> None:
         """Begin anew, for another start of the client."""
@@ -120,10 +149,6 @@ class Backoff:
         """End the wait, because the client is stopped."""
         self._hurry.set()
 
-    def note(self, failure: Exception) -> None:
-        """Note a failure that has been logged elsewhere."""
-        self._told = str(failure)
-
     def wait(self, url: str, failure: Exception) -> None:
         """Wait for the next attempt.
 
@@ -134,10 +159,7 @@ class Backoff:
         if self.policy.attempts is not None and self.attempt >= self.policy.attempts:
             raise failure
         self.attempt += 1
-        # One record for each reason, not one for each attempt.
-        if str(failure) != self._told:
-            self._told = str(failure)
-            logger.warning("%s; trying again", about(url, failure))
+        self._news.tell(None, about(url, failure), "trying again")
         self._hurry.wait(self.policy.delay(self.attempt))
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wampy.backends import settle_backend
+from wampy.blocking import BlockDetector
 from wampy.config.options import Options
 from wampy.config.reconnect import Reconnect, may_heal
 from wampy.config.transport import check_seconds
@@ -32,7 +33,7 @@ from wampy.errors import (
 from wampy.guard import guarded
 from wampy.interfaces import Slot, Task
 from wampy.peers.hooks import KILL_PATIENCE, Hooks
-from wampy.peers.joining import Backoff, Joiner, register_again
+from wampy.peers.joining import Backoff, Joiner, News, about, register_again
 from wampy.protocol.pending import fresh
 from wampy.roles.handles import Role
 from wampy.session import Session
@@ -57,6 +58,7 @@ class Keeper:
         policy: When and how often a lost session is followed by another; ``None`` for never.
         handler: Whose `handle_message` gets the messages.
         run_hook: Called with a hook's name and argument, in a green thread that may block.
+        who: The client's name, for the log.
 
     Attributes:
         session: The current session, or the next one.
@@ -71,6 +73,7 @@ class Keeper:
         policy: Reconnect | None,
         handler: MessageHandler,
         run_hook: Callable[[str, Any], None],
+        who: str = "the client",
     ) -> None:
         self.options = options
         self.backend = settle_backend()
@@ -79,9 +82,10 @@ class Keeper:
         self._starts = 0
         self._last_stopped = 0
         self._home: Any = None
-        self._process = 0
-        self._joiner = Joiner(urls, options, self.backend, self._next)
-        self._backoff = None if policy is None else Backoff(self.backend, policy)
+        self._owner = 0
+        self._news = News()
+        self._joiner = Joiner(urls, options, self.backend, self._next, self._news)
+        self._backoff = None if policy is None else Backoff(self.backend, policy, self._news)
         self._handler = handler
         self._hooks = Hooks(self.backend, run_hook)
         self._last: Session | None = None
@@ -99,6 +103,8 @@ class Keeper:
         self._decided = self.backend.slot()
         # Filled when the client has stopped, with the reason if it was not told to.
         self._stopped = self.backend.slot()
+        self._who = who
+        self._detector = BlockDetector(self.backend, who)
         for url in urls:
             parse_url(url)  # a slip is told at once, not when the others have failed
         self._next(urls[0])
@@ -122,6 +128,7 @@ class Keeper:
             self._done += replace(self._made.stats, pending=0, workers_busy=0, queue=0)
         self.url = url
         self.session = self._made = Session(transport, options, self.backend, self._handler, self._ended)
+        self.session.workers.detector = self._detector
         return self.session
 
     # Its beginning and its end.
@@ -136,15 +143,17 @@ class Keeper:
         if self.running:
             raise WampyError("the client is started already; stop() it first, or make a second client")
         self.running = True
-        self._home, self._process = self.backend.home(), os.getpid()
+        self._home, self._owner = self.backend.home(), os.getpid()
         self._starts += 1
         start = self._starts
         self._joiner.begin()
+        self._news.forget()
         backoff = self._backoff
         if backoff is not None:
             backoff.begin()
         self._reconnecting = None
         self._stopped, self._decided = self.backend.slot(), self.backend.slot()
+        self._watch_for_blocks()
         keeps_trying = backoff is not None and backoff.policy.first_connection
         try:
             # A role that is refused now is for the program to know at once.
@@ -159,6 +168,11 @@ class Keeper:
                 self.stop()
             raise
 
+    def _watch_for_blocks(self) -> None:
+        self._detector.stop()
+        self._detector = self._hooks.detector = BlockDetector(self.backend, self._who)
+        self._detector.start()
+
     @guarded
     def stop(self, drain: float | None = None) -> None:
         """Leave, and free everything; waits, except in the reader. Any state, any number of times.
@@ -169,7 +183,12 @@ class Keeper:
         if self.session.in_reader:
             self.backend.spawn(self.stop, drain)  # it waits for hooks, which may wait for what the reader reads
             return
-        if self.running and self._process == os.getpid():
+        if self.running and os.getpid() != self._owner:
+            # In a forked child: the connection, and whoever works on it, are its parent's.
+            self._last_stopped = self._starts
+            self._end(None)
+            return
+        if self.running:
             self.backend.check_caller(self._home)
         start = self._last_stopped = self._starts
         if self._backoff is not None:
@@ -216,6 +235,7 @@ class Keeper:
 
     def _end(self, failure: Exception | None) -> None:
         self.running = False
+        self._detector.stop()
         self._stopped.set(failure)
         self._decided.set()
 
@@ -251,6 +271,7 @@ class Keeper:
     def _give_out(self, session: Session) -> None:
         self._given_out, self._given_out_at = session, self.backend.monotonic()
         self._joiner.turn_to_next(self.url)
+        self._reconnecting = None
         self._decided.set()
         self._hooks.tell("on_join", session.details)
 
@@ -287,7 +308,8 @@ class Keeper:
             self._end(loss)
         else:
             self._backoff.rested(self.backend.monotonic() - self._given_out_at)
-            self._backoff.note(loss)
+            self._news.forget()
+            self._news.note(None, about(self.url, loss))  # by the record of the loss
             self._roles = session.roles
             self._decided = self.backend.slot()
             try:
@@ -317,8 +339,8 @@ class Keeper:
                 logger.error("%s; not connecting again", exc)
         else:
             self._done += Stats(reconnects=1)
-            self._reconnecting = None
-            logger.warning("joined %s again after %d attempts", redact(self.url), self._backoff.attempt)
+            # Last: a logging handler is the user's, and may wait, while this session is lost as well.
+            logger.warning("joined %s again as session %s", redact(self.url), self.session.id)
 
     def _wait_for_next_attempt(self, start: int, failure: Exception) -> None:
         assert self._backoff is not None

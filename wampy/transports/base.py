@@ -11,6 +11,7 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed
@@ -263,7 +264,9 @@ class SocketTransport(Transport):
                 self._close_timer.cancel()
             self._close_at = close_at
             late = ConnectionClosed("the router did not answer the close handshake in time")
-            self._close_timer = self._backend.call_later(timeout or 0.0, self._backend.spawn, self._lose, late)
+            # Whoever waits for the end has a limit too, which is all that counts when there is no thread for a timer.
+            with suppress(RuntimeError):
+                self._close_timer = self._backend.call_later(timeout or 0.0, self._backend.spawn, self._lose, late)
 
     def _lose(self, error: Exception) -> None:
         if self._ended is not None:

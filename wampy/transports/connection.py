@@ -44,6 +44,7 @@ class Connection:
         self._late = False
         self.bytes_in = 0
         self.bytes_out = 0
+        self._owner = os.getpid()
 
     @property
     def socket(self) -> Socket:
@@ -59,7 +60,8 @@ class Connection:
     def give_up(self) -> None:
         """Make whoever waits for this connection in another green thread raise."""
         self._given_up = True
-        if self._socket is not None:
+        # A forked child shares the socket, but whoever waits for it is its parent's.
+        if self._socket is not None and os.getpid() == self._owner:
             with suppress(OSError):  # it need not be connected yet
                 self._socket.shutdown(socket.SHUT_RDWR)  # which wakes whoever waits for it
 
@@ -196,7 +198,8 @@ class Connection:
             raise WampyTimeOutError(what)
 
     def _check_given_up(self) -> None:
-        if self._given_up:
+        # A copy of a green thread in a forked child must not take from the socket what its parent waits for.
+        if self._given_up or os.getpid() != self._owner:
             raise ConnectionClosed("the client was stopped while it connected", clean=True)
 
     def _broken(self, exc: OSError) -> ConnectionError:

@@ -51,27 +51,27 @@ def test_it_wakes_a_program_that_waits_for_nothing_else(backend, handled):
     assert woken - heard[0] < 0.5
 
 
-def test_each_signal_is_told(backend, handled):
+def test_each_signal_is_told(backend, green, handled):
     told = []
     restore = backend.on_signals(told.append)
     try:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGUSR1)
-        backend.sleep(0.05)
+        green.wait_until(lambda: len(told) >= 3)
     finally:
         restore()
     assert told == [signal.SIGUSR1] * 3
 
 
-def test_nothing_is_told_after_the_end_and_what_was_there_before_is_back(backend, handled):
+def test_nothing_is_told_after_the_end_and_what_was_there_before_is_back(backend, green, handled):
     outer, inner = [], []
     restore_outer = backend.on_signals(outer.append)
     restore_inner = backend.on_signals(inner.append)
     os.kill(os.getpid(), signal.SIGUSR1)
-    backend.sleep(0.05)
+    green.wait_until(lambda: inner)
     restore_inner()
     os.kill(os.getpid(), signal.SIGUSR1)
-    backend.sleep(0.05)
+    green.wait_until(lambda: outer)
     restore_outer()
     os.kill(os.getpid(), signal.SIGUSR1)
     backend.sleep(0.05)

@@ -136,8 +136,7 @@ def test_giving_up_in_the_look_up(make, backend, router, green, soon):
             return super().resolve(*args)
 
     connection = make("ws://slow.example/", Slow(backend, ("127.0.0.1", router.port)))
-    opening = green.spawn(connection.open, soon())
-    green.sleep(0.01)
+    opening = green.waiting(connection.open, soon())
     connection.give_up()
     error = opening.error(3.0)
     assert isinstance(error, ConnectionClosed)
@@ -233,7 +232,7 @@ def test_a_full_queue_ends_at_the_deadline(make, full, folder, soon):
 
 
 def test_a_full_queue_is_waited_for(make, full, folder, soon, green):
-    opening = green.spawn(make(f"rs+unix://{folder}/router.sock").open, soon())
+    opening = green.waiting(make(f"rs+unix://{folder}/router.sock").open, soon())
     green.sleep(0.05)
     assert not opening.done
     full.accept()[0].close()
@@ -241,7 +240,7 @@ def test_a_full_queue_is_waited_for(make, full, folder, soon, green):
 
 
 def test_a_router_that_dies_with_its_queue_full(make, full, folder, soon, green):
-    opening = green.spawn(make(f"rs+unix://{folder}/router.sock").open, soon())
+    opening = green.waiting(make(f"rs+unix://{folder}/router.sock").open, soon())
     green.sleep(0.05)
     full.close()
     error = opening.error()
@@ -251,7 +250,7 @@ def test_a_router_that_dies_with_its_queue_full(make, full, folder, soon, green)
 
 def test_giving_up_while_the_queue_is_full(make, full, folder, green):
     connection = make(f"rs+unix://{folder}/router.sock")
-    opening = green.spawn(connection.open, None)
+    opening = green.waiting(connection.open, None)
     green.sleep(0.05)
     assert not opening.done
     connection.give_up()

@@ -129,8 +129,7 @@ def test_giving_up_while_the_question_is_written(make, router, backend, green):
     stream = make(router.url)
     stream.connect(soon(backend))
     router.accept(handshake=False, receive_buffer=4096)
-    asking = green.spawn(stream.ask, bytes(50_000_000), "answer from", None)
-    green.sleep(0.02)
+    asking = green.waiting(stream.ask, bytes(50_000_000), "answer from", None)
     stream.give_up()
     assert isinstance(asking.error(2.0), ConnectionClosed)
 

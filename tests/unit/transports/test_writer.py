@@ -1,6 +1,7 @@
 """Writing: whole frames whoever sends, room, corking, and the end, over a real socket."""
 
 import select
+import socket
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from wampy.transports import stream
 from wampy.transports.writer import HIGH_WATER
 
 SMALL = 4096
+FILLER = 65536
 
 
 def text(name, size):
@@ -18,9 +20,12 @@ def text(name, size):
 
 def fill(opened):
     """Send until the kernel and our own buffer have no room."""
+    # A kernel that chooses the size of its buffer takes more and more, also some time later. With one of a fixed size
+    # it is only what the router's side has still room for, which is less than one message.
+    opened.transport._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, FILLER)
     count = 0
-    while opened.transport.unwritten <= HIGH_WATER:
-        opened.transport.send(text("filler", 65536))
+    while opened.transport.unwritten <= HIGH_WATER + FILLER:
+        opened.transport.send(text("filler", FILLER))
         count += 1
     return count
 
@@ -43,7 +48,7 @@ def test_a_sender_killed_in_the_middle_tears_no_frame(connect, green, backend):
         green.sleep(0.05)
 
     senders = [green.spawn(send, number) for number in range(30)]
-    green.sleep(0.01)
+    green.wait_until(lambda: all(each.begun for each in senders))
     for sender in senders[::3]:
         sender.kill()
     green.sleep(0)
@@ -66,6 +71,7 @@ def test_waiting_for_room_ends_when_there_is_some(connect, green):
     opened = connect(receive_buffer=SMALL)
     count = fill(opened)
     waiting = [green.spawn(opened.transport.wait_for_room, None) for _ in range(3)]
+    green.wait_until(lambda: all(each.begun for each in waiting))
     green.sleep(0.02)
     assert not any(each.done for each in waiting)
     for _ in range(count):
@@ -103,7 +109,7 @@ def test_one_that_was_woken_does_not_overfill_the_buffer_with_the_others(connect
 def test_who_waits_for_room_hears_of_the_end(connect, green, how):
     opened = connect(receive_buffer=SMALL)
     fill(opened)
-    waiting = green.spawn(opened.transport.wait_for_room, None)
+    waiting = green.waiting(opened.transport.wait_for_room, None)
     green.sleep(0.01)
     assert not waiting.done
     if how == "drop":
@@ -147,8 +153,7 @@ def test_what_a_turn_wakes_up_writes_in_the_same_piece(connect, green, backend):
         woken.wait()
         opened.transport.send(b'"of a worker"')
 
-    waiting = green.spawn(waits)
-    green.sleep(0)
+    waiting = green.waiting(waits)
     opened.react = lambda payloads: (opened.transport.send(b'"answer"'), woken.set())
     opened.peer.say("question")
     waiting.result()
@@ -231,7 +236,7 @@ def test_a_corrupt_record_before_bytes_that_wait_to_be_sealed_is_one_loss(connec
     fill(opened)
     assert len(opened.transport._writer._outgoing.wire) < opened.transport.unwritten, "all is sealed"
     waiting = [green.spawn(opened.transport.wait_for_room, None) for _ in range(3)]
-    green.sleep(0)
+    green.wait_until(lambda: all(each.begun for each in waiting))
     # The reader finds that TLS is broken; and then there is room, so that the next bytes are to be sealed.
     tls.wire(CORRUPT)
     opened.transport.poke()
@@ -267,6 +272,7 @@ def test_a_corrupt_record_ends_a_session_with_many_senders_once(over_tls, green,
             session.publish("com.example.topic", ["x" * 200_000])
 
     senders = [green.spawn(publish) for _ in range(5)]
+    green.wait_until(lambda: all(each.begun for each in senders))
     green.sleep(0.02)
     assert not any(each.done for each in senders)
     tls.wire(CORRUPT)
