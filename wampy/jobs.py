@@ -45,8 +45,8 @@ class Job:
         self.worker: Worker | None = None
 
 
-class JobQueue:
-    """Jobs in the order of their arrival.
+class JobQueue(deque[Job]):
+    """Jobs in the order of their arrival; filled with `put` and emptied with `take`.
 
     Attributes:
         waiting: How many of them the limits are for.
@@ -56,16 +56,13 @@ class JobQueue:
         limit: How many of those there may be.
     """
 
-    __slots__ = ("_jobs", "bytes", "limit", "waiting")
+    __slots__ = ("bytes", "limit", "waiting")
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self.limit = limit
         self.waiting = 0
         self.bytes = 0
-        self._jobs: deque[Job] = deque()
-
-    def __len__(self) -> int:
-        return len(self._jobs)
 
     def put(self, job: Job) -> bool:
         """Add a job; say whether there was room. One always fits, whatever its size."""
@@ -74,12 +71,12 @@ class JobQueue:
                 return False
             self.waiting += 1
             self.bytes += job.size
-        self._jobs.append(job)
+        self.append(job)
         return True
 
     def take(self) -> Job:
         """Take the first one."""
-        job = self._jobs.popleft()
+        job = self.popleft()
         if job.limited:
             self.waiting -= 1
             self.bytes -= job.size
@@ -87,14 +84,14 @@ class JobQueue:
 
     def put_back(self, job: Job) -> None:
         """Put the one that was taken last in front again."""
-        self._jobs.appendleft(job)
+        self.appendleft(job)
         if job.limited:
             self.waiting += 1
             self.bytes += job.size
 
     def take_refusable(self) -> list[Job]:
         """Take all that can be refused."""
-        everything = list(self._jobs)
+        everything = list(self)
         self.clear()
         for job in everything:
             if job.refuse is None:
@@ -103,5 +100,5 @@ class JobQueue:
 
     def clear(self) -> None:
         """Forget all."""
-        self._jobs.clear()
+        super().clear()
         self.waiting = self.bytes = 0

@@ -52,21 +52,24 @@ class Mailbox:
         items, workers = self._items, self._workers
         if workers.closed:
             return
-        dropped, number, waiting = 0, len(items), self._bytes
-        while items and (len(items) >= workers.max_queue or self._bytes + size > MAX_QUEUE_BYTES):
-            self._take()
-            dropped += 1
+        number, waiting = len(items), self._bytes
+        if number and (number >= workers.max_queue or waiting + size > MAX_QUEUE_BYTES):
+            self._make_room(size)
         items.append((size, item))
         self._bytes += size
         workers.events += 1
+        dropped = number + 1 - len(items)
         if not self._queued:
             self._queued = workers.submit(self._job())
         if dropped:
             workers.events_dropped += dropped
             # Last: the log's handlers are the user's, and may fail.
-            self._overload.count(
-                dropped, "%d with %d bytes wait (max_queue=%d)", number, waiting, workers.max_queue
-            )
+            self._overload.count(dropped, "%d with %d bytes wait (max_queue=%d)", number, waiting, workers.max_queue)
+
+    def _make_room(self, size: int) -> None:
+        most = self._workers.max_queue
+        while self._items and (len(self._items) >= most or self._bytes + size > MAX_QUEUE_BYTES):
+            self._take()
 
     def _take(self) -> tuple[Any, ...]:
         size, item = self._items.popleft()

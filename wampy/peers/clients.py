@@ -66,12 +66,13 @@ class Client(Proxies):
         call_timeout: Seconds until a call is given up; ``None`` for no limit, as for all times.
         open_timeout: Seconds for connecting, all handshakes and WELCOME together.
         close_timeout: Seconds for leaving.
-        send_timeout: Seconds to wait for room when the router does not read.
+        send_timeout: Seconds to wait for room when the router does not read, or not fast enough.
         reconnect: Whether a session that was lost is followed by another one, with all its roles; a `Reconnect` says
             when and how often.
         max_workers: How many of the user's functions may run at once, not counting those that wait for an
             answer to a call of their own.
-        max_queue: How many invocations, and events of one handler, may wait for a worker.
+        max_queue: How many invocations, and events of one handler, may wait for a worker; beyond that invocations are
+            answered with ``wamp.error.unavailable``, and the oldest events are dropped.
         max_message_size: Bytes that an incoming message may have; ``None`` for no limit.
         heartbeat: Seconds between two WebSocket pings, or the silence after which the system probes the connection of
             a RawSocket; ``None`` turns that off.

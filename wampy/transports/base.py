@@ -49,6 +49,7 @@ class SocketTransport(Transport):
         self._heartbeat: Heartbeat | None = None
         self._round_trips = RoundTrips(backend)
         self._unread_answers = 0
+        self._in_turn = False
         self._closing: str | None = None
         self._close_timer: Timer | None = None
         self._close_at = math.inf
@@ -138,6 +139,7 @@ class SocketTransport(Transport):
         if self._ended is not None:
             return
         self._writer.cork()
+        self._in_turn = True
         payloads: list[Payload] = []
         lost: Exception | None = None
         try:
@@ -169,6 +171,7 @@ class SocketTransport(Transport):
             self._lose(ConnectionClosed("the reader was interrupted"))
             raise
         finally:
+            self._in_turn = False
             if len(payloads) > 1:
                 self._writer.uncork_soon()
             else:
@@ -210,7 +213,7 @@ class SocketTransport(Transport):
 
     def send(self, payload: bytes) -> None:
         self._check_open()
-        if self._writer.in_turn and len(payload) <= LARGEST_ANSWER:
+        if self._in_turn and len(payload) <= LARGEST_ANSWER:
             self._count_answer(len(payload))
         self._writer.send(payload, self.serializer.batched)
 

@@ -98,7 +98,8 @@ class Writer:
         finally:
             line.remove(waiter)
             # The next one sees for itself, when it runs, whether what this one sends has left room.
-            self._call_next()
+            if line:
+                self._call_next()
 
     def add(self, pieces: list[bytes]) -> None:
         """Add framed bytes, which leave with the next `write_out`."""
@@ -154,7 +155,8 @@ class Writer:
         if wanted is not self._writing_wanted:
             self._writing_wanted = wanted
             watch.want_write(self.write_out if wanted else None)
-        self._call_next()
+        if self._room_waiters:
+            self._call_next()
         if self._ending and not wanted and self.error is None:
             self._ending = False
             self._stream.end()
@@ -181,7 +183,7 @@ class Writer:
                 return
 
     def _call_next(self) -> None:
-        if self._room_waiters and self._outgoing.size <= HIGH_WATER:
+        if self._outgoing.size <= HIGH_WATER:
             self._room_waiters[0].slot.set()
 
     # The end.
