@@ -117,8 +117,8 @@ def on_a_thread(green):
 
 
 def test_killed_and_started_again_under_load(own_router, make_client, on_a_thread, green):
-    service = make_client(Service, url=own_router.url)
-    caller = make_client(Caller, url=own_router.url, call_timeout=3.0)
+    service = make_client(Service, reconnect=POLICY, url=own_router.url)
+    caller = make_client(Caller, reconnect=POLICY, url=own_router.url, call_timeout=3.0)
     service.start()
     caller.start()
     dynamic = service.session.register("com.example.dynamic", lambda: "dynamic")
@@ -226,7 +226,7 @@ def replace(tmp_path, on_a_thread):
 
 
 def test_with_another_realm(own_router, make_client, replace, green, caplog):
-    service = make_client(Service, url=own_router.url)
+    service = make_client(Service, reconnect=POLICY, url=own_router.url)
     service.start()
     waiting = green.spawn(service.wait)
     replace(own_router, lambda realm: realm.update(name="elsewhere"))
@@ -239,7 +239,7 @@ def test_with_another_realm(own_router, make_client, replace, green, caplog):
 
 
 def test_with_other_permissions(own_router, make_client, replace, green):
-    service = make_client(Service, url=own_router.url)
+    service = make_client(Service, reconnect=POLICY, url=own_router.url)
     caller = make_client(Client, url=own_router.url, reconnect=POLICY)
     service.start()
     caller.start()
