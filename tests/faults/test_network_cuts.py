@@ -281,7 +281,8 @@ OUT_OF_DESCRIPTORS = """
         attempts = 0
 
         def on_disconnect(self, error):
-            take_all()  # the lost connection's own one too, which is free now
+            if error is not None:
+                take_all()  # the lost connection's own one too, which is free now
 
         @callee(procedure="com.example.double")
         def double(self, n):
