@@ -88,10 +88,10 @@ def _table(run: Run, verdicts: Mapping[tuple[str, str], Verdict]) -> list[str]:
     quantities = ("memory", "threads", "OS threads", "descriptors")
     lines = [
         "",
-        f"After {WARM_UP:.0f} s, the most later, the last; memory in MiB, medians of {WINDOW:.0f} s; of the others the "
-        f"least in {WINDOW:.0f} s.",
-        f"Growth may be {100 * SHARE:.0f} %, of the others at least {SMALL}. Threads are green or not, and without the "
-        "workers of the session; OS threads are as the system counts them, and not judged.",
+        f"After {WARM_UP:.0f} s, the most later, the last.",
+        f"Of memory, in MiB, the medians of {WINDOW:.0f} s, which may grow by {SHARE:.0%}.",
+        f"Of the others the least of {WINDOW:.0f} s, which may grow by {SHARE:.0%} or by {SMALL}.",
+        "Threads are green or not, without the workers of the session; OS threads, which are not judged, with them.",
         "",
         f"{'process':14}{'lost':>5}" + "".join(f"{quantity:>26}" for quantity in quantities),
     ]
