@@ -381,7 +381,7 @@ class Keeper:
             waited = True
             turn: Slot = session.gone if session is self._given_out else self._decided
             if not turn.wait(None if deadline is None else deadline - self.backend.monotonic()):
-                raise WampyTimeOutError(f"session with {redact(self.url)}, which was lost", seconds)
+                raise WampyTimeOutError(f"new session with {redact(self.url)}", seconds)
         return None
 
     def _is_worth_waiting(self, session: Session) -> bool:
