@@ -5,6 +5,7 @@ Here the router does what the test says, word by word; `test_reconnecting_with_c
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 import subprocess
@@ -29,6 +30,7 @@ from wampy.errors import (
     WampyTimeOutError,
 )
 from wampy.message_handler import MessageHandler
+from wampy.session import Session
 
 QUICK = Reconnect(first_delay=0.03, longest_delay=0.1, jitter=0)
 
@@ -253,6 +255,20 @@ def test_they_come_back_time_and_again(everything, lose, comes_back, green):
         peer = comes_back(client, roles=6, number=number)
         assert all(handle.active for handle in handles)
         assert len(client.session.roles) == 6
+
+
+def test_nothing_is_kept_of_sessions_that_were_lost(everything, lose, comes_back, green):
+    def kept():
+        gc.collect()
+        return sum(1 for each in gc.get_objects() if type(each) is Session and each.backend is green.backend)
+
+    client, peer, _ = everything
+    before = kept()
+    for number in range(2, 22):
+        lose(client, peer)
+        peer = comes_back(client, roles=6, number=number)
+    # The one that was lost last is kept for its reason.
+    green.wait_until(lambda: kept() <= before + 1, 5, "lost sessions go away")
 
 
 def test_what_was_given_up_does_not_come_back(everything, lose, comes_back, green, wamp):
