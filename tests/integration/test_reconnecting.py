@@ -779,6 +779,31 @@ def test_a_hook_that_fails_or_calls_changes_nothing(join, lose, router, green, w
     assert "Busy.on_disconnect failed" in caplog.text
 
 
+def test_an_on_join_that_goes_on_is_over_with_its_session(join, lose, comes_back, green):
+    """Else nothing would be told any more, and what is to be told would pile up."""
+
+    class Publishing(Service):
+        ended = 0
+
+        def on_join(self, details):
+            super().on_join(details)
+            try:
+                while True:
+                    green.sleep(0.01)
+            finally:
+                self.ended += 1
+
+    client, peer = join(Publishing)
+    for number in (2, 3):
+        lose(client, peer)
+        peer = comes_back(client, number=number)
+    assert client.ended == 2
+    assert client.hooks == ["on_join", *["on_disconnect", "on_reconnect_attempt", "on_join"] * 2]
+    peer.drop()
+    client.stop()
+    assert client.ended == 3
+
+
 def test_goodbye_by_hand_is_no_loss(join, green, wamp):
     from wampy.messages import Goodbye
 

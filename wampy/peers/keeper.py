@@ -313,6 +313,7 @@ class Keeper:
         assert self._policy is not None
         if self.backend.monotonic() - self._given_out_at >= self._policy.longest_delay:
             self._attempt = 0
+        self._hooks.end_on_join()
         self._roles = lost.roles
         self._decided = self.backend.slot()
         try:
