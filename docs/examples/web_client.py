@@ -21,9 +21,9 @@ starting = threading.Lock()
 
 
 def started():
-    """Return the client, and start it if that has not been done, or if its session was lost."""
+    """Return the client, and start it if that has not been done, or if it has ended for good."""
     with starting:
-        if client.session is None:
+        if not client.is_running:
             client.start()
     return client
 

@@ -48,6 +48,7 @@ def test_the_constructor_does_nothing():
     before = set(os.listdir("/proc/self/fd"))
     client = Client(url="ws://no-such-host.invalid:1/")
     assert client.session is None
+    assert not client.is_running
     assert client.wait(0.01)
     client.stop()
     assert set(os.listdir("/proc/self/fd")) == before
@@ -57,8 +58,10 @@ def test_with(router):
     with Client(url=router.url) as client:
         assert isinstance(client, Client)
         assert client.session.id
+        assert client.is_running
         assert client.call("wamp.session.count") >= 1
     assert client.session is None
+    assert not client.is_running
 
 
 def test_leaving_with_by_an_exception_stops_and_lets_it_through(router):

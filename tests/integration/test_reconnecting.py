@@ -5,6 +5,7 @@ Here the router does what the test says, word by word; `test_reconnecting_with_c
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 import subprocess
@@ -29,6 +30,7 @@ from wampy.errors import (
     WampyTimeOutError,
 )
 from wampy.message_handler import MessageHandler
+from wampy.session import Session
 
 QUICK = Reconnect(first_delay=0.03, longest_delay=0.1, jitter=0)
 
@@ -253,6 +255,20 @@ def test_they_come_back_time_and_again(everything, lose, comes_back, green):
         peer = comes_back(client, roles=6, number=number)
         assert all(handle.active for handle in handles)
         assert len(client.session.roles) == 6
+
+
+def test_nothing_is_kept_of_sessions_that_were_lost(everything, lose, comes_back, green):
+    def kept():
+        gc.collect()
+        return sum(1 for each in gc.get_objects() if type(each) is Session and each.backend is green.backend)
+
+    client, peer, _ = everything
+    before = kept()
+    for number in range(2, 22):
+        lose(client, peer)
+        peer = comes_back(client, roles=6, number=number)
+    # The one that was lost last is kept for its reason.
+    green.wait_until(lambda: kept() <= before + 1, 5, "lost sessions go away")
 
 
 def test_what_was_given_up_does_not_come_back(everything, lose, comes_back, green, wamp):
@@ -761,6 +777,31 @@ def test_a_hook_that_fails_or_calls_changes_nothing(join, lose, router, green, w
     green.wait_until(lambda: client.told[-1] == ("on_join", 2))
     assert client.answer == "x"
     assert "Busy.on_disconnect failed" in caplog.text
+
+
+def test_an_on_join_that_goes_on_is_over_with_its_session(join, lose, comes_back, green):
+    """Else nothing would be told any more, and what is to be told would pile up."""
+
+    class Publishing(Service):
+        ended = 0
+
+        def on_join(self, details):
+            super().on_join(details)
+            try:
+                while True:
+                    green.sleep(0.01)
+            finally:
+                self.ended += 1
+
+    client, peer = join(Publishing)
+    for number in (2, 3):
+        lose(client, peer)
+        peer = comes_back(client, number=number)
+    assert client.ended == 2
+    assert client.hooks == ["on_join", *["on_disconnect", "on_reconnect_attempt", "on_join"] * 2]
+    peer.drop()
+    client.stop()
+    assert client.ended == 3
 
 
 def test_goodbye_by_hand_is_no_loss(join, green, wamp):

@@ -183,6 +183,11 @@ class Client(Proxies):
         return self._session.request_ids
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has been started, and neither been stopped since nor ended for good; also between two sessions."""
+        return self._keeper.running
+
+    @property
     def is_pinging(self) -> bool:
         """Whether the client sends heartbeats of its own; not while there is no connection."""
         return self._session.is_pinging
@@ -271,7 +276,8 @@ class Client(Proxies):
     def on_join(self, details: Mapping[str, Any]) -> None:
         """Override to do something each time the client has joined and its roles are registered.
 
-        `start` does not wait for it. What is still running when the session has been stopped is killed.
+        `start` does not wait for it. What is still running when the session has been stopped, or is to be followed by
+        another, is killed.
 
         Args:
             details: WELCOME's details.

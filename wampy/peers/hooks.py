@@ -63,6 +63,11 @@ class Hooks:
         finally:
             self._current = self._task = None
 
+    def end_on_join(self) -> None:
+        """Kill an on_join that goes on: it is over with its session, and others are waiting. Never blocks."""
+        if self._task is not None and self._current == "on_join" and not self._task.is_current:
+            self._task.throw(self._backend.kill_error(), still=lambda: self._current == "on_join")
+
     def see_out(self, seconds: float | None) -> None:
         """Wait for the hooks; an on_join that goes on is over with its session, the others have their time.
 
@@ -75,8 +80,7 @@ class Hooks:
             return
         if task.is_current:
             return
-        if self._current == "on_join":
-            task.throw(self._backend.kill_error(), still=lambda: self._current == "on_join")
+        self.end_on_join()
         if not task.join(seconds):
             logger.warning("%s did not end within close_timeout and was killed", self._current)
             self._waiting.clear()

@@ -310,6 +310,7 @@ class Keeper:
             self._backoff.rested(self.backend.monotonic() - self._given_out_at)
             self._news.forget()
             self._news.note(None, about(self.url, loss))  # by the record of the loss
+            self._hooks.end_on_join()
             self._roles = session.roles
             self._decided = self.backend.slot()
             try:
