@@ -208,14 +208,11 @@ class Workers:
         """Call `close` of something too when the workers are closed, if it is still there then."""
         self._closables.add(thing)
 
-    def drain(self, seconds: float | None) -> bool:
+    def drain(self, seconds: float | None) -> None:
         """Wait until all jobs are done, those of the queue too, but not the caller's own.
 
         Args:
             seconds: How long at most; ``None`` for no limit.
-
-        Returns:
-            Whether they are.
         """
         caller = current_worker()
         own = caller if caller is not None and caller.pool is self else None
@@ -227,7 +224,7 @@ class Workers:
             self.lend()
         try:
             self._look_whether_drained()
-            return drained.wait(seconds)
+            drained.wait(seconds)
         finally:
             if own is not None:
                 self._drainers.discard(own)

@@ -50,7 +50,7 @@ class Reconnect:
         growth: The factor from one delay to the next, 1 or more.
         jitter: How much of a delay chance may take away, from 0 for nothing to 1 for all of it.
         attempts: How many attempts in a row may fail before the client gives up; ``None`` for no limit. An attempt
-            tries every URL of the client once.
+            tries every URL of the client once, and one whose session does not last for `longest_delay` counts too.
         first_connection: Whether `Client.start` keeps trying as well when the very first attempt fails.
         force_reregister: Whether to take a procedure from its holder (Crossbar's ``force_reregister``) when the router
             says that somebody has registered it meanwhile. That is mostly our own lost session, of which the router has

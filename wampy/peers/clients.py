@@ -276,8 +276,7 @@ class Client(Proxies):
     def on_join(self, details: Mapping[str, Any]) -> None:
         """Override to do something each time the client has joined and its roles are registered.
 
-        `start` does not wait for it. What is still running when the session has been stopped, or is to be followed by
-        another, is killed.
+        `start` does not wait for it. What still runs when it is stopped, or its session followed by another, is killed.
 
         Args:
             details: WELCOME's details.
