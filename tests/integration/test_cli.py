@@ -394,7 +394,7 @@ def test_a_second_ctrl_c_ends_a_stop_that_hangs(running):
 
 
 def test_a_second_ctrl_c_ends_a_program_that_computes_for_ever(running, caller, green):
-    process = running("shop:Odd")
+    process = running("shop:Odd", "--drain", "0")
     caller.rpc.odd.spin.call_async()
     green.sleep(0.3)
     if not green.os_threads:
