@@ -13,10 +13,12 @@ class Slow(Client):
     def __init__(self, **parameters):
         super().__init__(**parameters)
         self.interrupted = []
+        self.begun = []
 
     @callee(procedure="com.example.slow")
     def slow(self, seconds):
         try:
+            self.begun.append(seconds)
             self._session.backend.sleep(seconds)
         except BaseException as error:
             self.interrupted.append(type(error).__name__)
@@ -178,7 +180,7 @@ def test_cancel_of_an_answered_call_changes_nothing(service, join):
 def test_a_cancelled_call_interrupts_only_its_own_invocation(service, join, green):
     client = join()
     calls = [client.rpc.com.example.slow.call_async(0.3) for _ in range(10)]
-    green.wait_until(lambda: len(service.session.invocations) == 10)
+    green.wait_until(lambda: len(service.begun) == 10)
     calls[3].cancel()
     for number, call in enumerate(calls):
         if number == 3:
