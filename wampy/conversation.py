@@ -353,9 +353,13 @@ class Conversation:
             SerializationError: Its payload cannot travel.
             ConnectionClosed: The session is over.
         """
+        self._send(message)
+
+    def _send(self, message: Message) -> None:
         if not self._transport.in_reader:
             self._wait_for_room(self.options.send_timeout)
-        self.answer(message)
+        self._outbox.emit(message)
+        self._sent(message)
 
     @guarded
     def answer(self, message: Message) -> None:

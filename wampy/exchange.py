@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from wampy.config.transport import check_seconds
 from wampy.constants import CANCELED
 from wampy.conversation import Conversation
-from wampy.deadlines import Deadlines, Default, Timeout
+from wampy.deadlines import DEFAULT, Deadlines, Default, Timeout
 from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyError, WampyTimeOutError
 from wampy.messages import Call, Cancel, Error, Message, positional
 from wampy.protocol.pending import PendingRequest
@@ -28,10 +29,20 @@ class Exchange(Conversation):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._errors = 0
+        #: Whether the router hands a call's timeout on to the callee's side.
+        self._takes_timeouts = False
         self._deadlines = Deadlines(self.backend, self.pending, self._transport.poke, self._expired)
 
-    def _request(self, message: Message, about: str, timeout: Timeout, subject: Any = None) -> PendingRequest:
-        seconds = self._seconds(timeout)
+    def welcome(self, session_id: int, details: Mapping[str, Any]) -> None:
+        super().welcome(session_id, details)
+        self._takes_timeouts = self.router_has("dealer", "call_timeout")
+
+    def _ask(self, message: Message, about: str, timeout: Timeout = DEFAULT, subject: Any = None) -> Any:
+        """Make a request and wait for its reply."""
+        self._check_not_in_reader()
+        return self._reply(self._request(message, about, self._seconds(timeout), subject), checked=True)
+
+    def _request(self, message: Message, about: str, seconds: float | None, subject: Any = None) -> PendingRequest:
         deadline = self._deadline(seconds)
         send_timeout = self.options.send_timeout
         self._wait_for_room(seconds if send_timeout is None else min(seconds or send_timeout, send_timeout))
@@ -41,24 +52,31 @@ class Exchange(Conversation):
         return pending
 
     def _check_may_block(self) -> None:
+        self._check_not_in_reader()
+        self.backend.check_caller(self._home)
+
+    def _check_not_in_reader(self) -> None:
         if self._transport.in_reader:
             raise WampyError(
                 "a blocking request was made inside a message handler, that is in the green thread that would "
                 "have to read the answer; hand it to a worker: self.session.spawn_worker(function, …)"
             )
-        self.backend.check_caller(self._home)
 
-    def _reply(self, pending: PendingRequest, timeout: float | None = None, shared: bool = False) -> Any:
+    def _reply(
+        self, pending: PendingRequest, timeout: float | None = None, shared: bool = False, checked: bool = False
+    ) -> Any:
         """Wait for a reply; an ERROR is raised.
 
         Args:
             pending: The request.
             timeout: Seconds to wait here; its own deadline counts as well.
             shared: Whether others may wait for it, now or later: then it goes on when this waiter is killed.
+            checked: Whether it is known that the caller may wait, as that it has just made the request.
         """
         slot = pending.slot
         if not slot.done:
-            self._check_may_block()
+            if not checked:
+                self._check_may_block()
             worker = current_worker()
             if worker is not None:
                 worker.pool.lend()

@@ -58,9 +58,9 @@ class Registry(Exchange):
         """
         if isinstance(role, Registration):
             options = {**role.options, "force_reregister": True} if force else role.options
-            return self._request(Register(None, options, role.procedure), role.procedure, DEFAULT, role)
+            return self._request(Register(None, options, role.procedure), role.procedure, self.options.call_timeout, role)
         assert isinstance(role, Subscription)
-        return self._request(Subscribe(None, role.options, role.topic), role.topic, DEFAULT, role)
+        return self._request(Subscribe(None, role.options, role.topic), role.topic, self.options.call_timeout, role)
 
     @guarded
     def complete(self, pending: PendingRequest) -> Any:

@@ -122,10 +122,9 @@ class Session(Registry):
     ) -> PendingRequest:
         seconds = self._seconds(timeout)
         message = Call(None, _own(options), procedure, _payload(args), _own(kwargs))
-        if seconds is not None and self.router_has("dealer", "call_timeout"):
-            message.validate()
+        if seconds is not None and self._takes_timeouts and isinstance(message.options, dict):
             message.options.setdefault("timeout", max(int(seconds * 1000), 1))
-        pending = self._request(message, procedure, timeout)
+        pending = self._request(message, procedure, seconds)
         self._calls += 1
         return pending
 
@@ -151,8 +150,8 @@ class Session(Registry):
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: The session ended before the answer.
         """
-        self._check_may_block()
-        reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout))
+        self._check_not_in_reader()
+        reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout), checked=True)
         return unwrap(positional(reply.args), reply.kwargs)
 
     @guarded
@@ -232,10 +231,9 @@ class Session(Registry):
         """
         message = Publish(None, _own(options), topic, _payload(args), _own(kwargs))
         if not (isinstance(message.options, dict) and message.options.get("acknowledge")):
-            self.send_message(message)
+            self._send(message)
             return None
-        self._check_may_block()
-        publication_id: int = self._reply(self._request(message, topic, timeout)).publication_id
+        publication_id: int = self._ask(message, topic, timeout).publication_id
         return publication_id
 
     # Callee.
@@ -276,7 +274,7 @@ class Session(Registry):
         if registration.id is None or self.registration_map.get(registration.id) is not registration:
             raise WampyError(f"{registration!r} is not registered in this session")
         request = Unregister(None, registration.id)
-        self._reply(self._request(request, registration.procedure, DEFAULT, registration))
+        self._ask(request, registration.procedure, subject=registration)
 
     # Subscriber.
 
@@ -322,7 +320,7 @@ class Session(Registry):
             subscription.id = None
             return
         request = Unsubscribe(None, subscription_id)
-        self._reply(self._request(request, subscription.topic, DEFAULT, subscription))
+        self._ask(request, subscription.topic, subject=subscription)
 
     # The names of wampy 1.
 
@@ -337,6 +335,8 @@ class Session(Registry):
 
 def _own(mapping: Any) -> Any:
     """Copy a dictionary; what is none is for the message's own checks to refuse."""
+    if type(mapping) is dict:  # hot, and what `isinstance` asks of an abstract class is not cheap
+        return mapping.copy()
     return dict(mapping) if isinstance(mapping, Mapping) else mapping
 
 

@@ -48,6 +48,54 @@ def _living_hub() -> Any:
     return hub
 
 
+# Hub to the slots that were filled since it last woke their waiters.
+_woken: dict[Any, list[tuple[_Slot, Any]]] = {}
+
+
+def _wake_soon(hub: Any, slot: _Slot, waiter: Any) -> None:
+    """Have the hub switch to who waits for a slot that has just been filled.
+
+    Hot: the answers of one turn of a reader come together, and a timer of the hub's costs more than a switch, so one
+    timer wakes all of their waiters.
+    """
+    woken = _woken.get(hub)
+    if woken is None:
+        woken = _woken[hub] = []
+        hub.schedule_call_global(0, _wake_all, hub, woken)
+    woken.append((slot, waiter))
+
+
+def _wake_all(hub: Any, woken: list[tuple[_Slot, Any]]) -> None:
+    _woken.pop(hub, None)  # those that are woken may fill slots themselves, for the next time
+    main: tuple[_Slot, Any] | None = None
+    at = 0
+    try:
+        while at < len(woken):
+            slot, waiter = woken[at]
+            at += 1
+            if waiter.parent is None:
+                main = slot, waiter
+            else:
+                slot.wake(waiter)
+    except BaseException:
+        for slot, waiter in woken[at:]:
+            _wake_soon(hub, slot, waiter)
+        raise
+    finally:
+        if main is not None:
+            # The main program last, when what the others wrote has gone out: it is the one that may go on to block
+            # natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
+            slot, waiter = main
+            if at == 1 == len(woken) and not _is_anything_due(hub):
+                slot.wake(waiter)
+            else:
+                hub.schedule_call_global(0, slot.wake, waiter)
+
+
+def _is_anything_due(hub: Any) -> bool:
+    return bool(hub.next_timers) or (bool(hub.timers) and hub.timers[0][0] <= hub.clock())
+
+
 class _Slot(Slot):
     __slots__ = ("_done", "_value", "_waiters")
 
@@ -72,16 +120,10 @@ class _Slot(Slot):
         self._done = True
         self._value = value
         for waiter, hub in self._waiters.items():
-            # The main program last, when what the others wrote has gone out: it is the one that may go on to
-            # block natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
-            wake = self._wake if waiter.parent is not None else self._wake_later
-            hub.schedule_call_global(0, wake, waiter)
+            _wake_soon(hub, self, waiter)
         return True
 
-    def _wake_later(self, waiter: Any) -> None:
-        _get_hub().schedule_call_global(0, self._wake, waiter)
-
-    def _wake(self, waiter: Any) -> None:
+    def wake(self, waiter: Any) -> None:
         # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
         # a later wait of theirs.
         if waiter in self._waiters:
@@ -95,7 +137,7 @@ class _Slot(Slot):
         waiter = _getcurrent()
         hub = _living_hub()
         end = None if timeout is None else hub.clock() + timeout
-        timer = None if timeout is None else hub.schedule_call_global(timeout, self._wake, waiter)
+        timer = None if timeout is None else hub.schedule_call_global(timeout, self.wake, waiter)
         self._waiters[waiter] = hub
         try:
             # A loop, because somebody else's forgotten timer may switch here as well.
@@ -346,7 +388,9 @@ class EventletBackend(Backend):
         return os.getpid(), this_thread(_local)
 
     def check_caller(self, home: Any) -> None:
-        check_home(home, self.home(), self.name)
+        here = self.home()
+        if here != home:
+            check_home(home, here, self.name)
         if _getcurrent() is _get_hub().greenlet:
             raise in_the_hub(self.name)
 

@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from wampy.errors import WampProtocolError, WampyError
-from wampy.messages.checks import Check, elide
+from wampy.messages.checks import Check, elide, is_uri
 from wampy.messages.fields import Field
 
 _SECRET_KEYS = ("authextra", "resume_token")
@@ -51,17 +51,12 @@ class Message:
 
     # Set by `declare`.
     _checks: ClassVar[tuple[Check, ...]]
+    _is_right: ClassVar[Callable[[Any], bool]]
     _listed: ClassVar["attrgetter[tuple[Any, ...]]"]
-    _empties: ClassVar[tuple[tuple[str, Callable[[], Any]], ...]]
     _secrets: ClassVar[frozenset[str]]
     _shortest: ClassVar[int]
     _longest: ClassVar[int]
     _args_at: ClassVar[int]
-
-    def __post_init__(self) -> None:
-        for name, make in self._empties:
-            if getattr(self, name) is None:
-                setattr(self, name, make())
 
     @classmethod
     def from_wire(cls, wire: list[Any]) -> Self:
@@ -93,9 +88,8 @@ class Message:
         Raises:
             WampProtocolError: A field holds what it must not; the text names message, field and value.
         """
-        for check, value in zip(self._checks, self._listed(self)[1:]):  # noqa: B905 - strict= costs, and this is hot
-            if check(value, self) is not None:
-                raise self._fault()
+        if not self._is_right():
+            raise self._fault()
 
     def listed(self) -> list[Any]:
         """Make the wire list as far as it is known: a fresh request's id may be ``None``.
@@ -212,15 +206,36 @@ def declare(cls: type[M]) -> type[M]:
     Returns:
         The class that takes its place.
     """
+    kinds: list[tuple[str, Field]] = [(name, kind.__metadata__[0]) for name, kind in cls.__annotations__.items()]
+    fill, is_right = _compiled(kinds)
+    if fill is not None:
+        cls.__post_init__ = fill  # type: ignore[attr-defined]
     made = dataclass(slots=True, eq=False, repr=False)(cls)
     declared = fields(made)  # type: ignore[arg-type]
-    kinds: list[tuple[str, Field]] = [(field.name, field.type.__metadata__[0]) for field in declared]  # type: ignore[union-attr]
     made.FIELDS = tuple(name for name, _ in kinds)
     made._checks = tuple(kind.check for _, kind in kinds)
-    made._empties = tuple((name, kind.empty) for name, kind in kinds if kind.empty is not None)
     made._secrets = frozenset(name for name, kind in kinds if kind.secret)
     made._longest = 1 + len(declared)
     made._shortest = 1 + sum(field.default is MISSING for field in declared)
     made._args_at = 1 + made.FIELDS.index("args") if "args" in made.FIELDS else 0
     made._listed = attrgetter("WAMP_CODE", *made.FIELDS)
+    made._is_right = is_right
     return made
+
+
+def _compiled(kinds: list[tuple[str, Field]]) -> tuple[Callable[[Any], None] | None, Callable[[Any], bool]]:
+    """Make the functions that see to a message's fields: what puts in what ``None`` stands for, what checks them all.
+
+    Compiled, as dataclasses compile their constructors: a loop over the fields, with a function for each, would take
+    longer than all else that is done here with a small message.
+    """
+    names: dict[str, Any] = {"is_uri": is_uri}
+    fillings, checks = [], []
+    for index, (name, kind) in enumerate(kinds):
+        names[f"check_{index}"], names[f"empty_{index}"] = kind.check, kind.empty
+        if kind.empty is not None:
+            fillings.append(f"    if m.{name} is None: m.{name} = empty_{index}()")
+        checks.append(f"    v = m.{name}\n    if not (({kind.usual}) or check_{index}(v, m) is None): return False")
+    exec("def fill(m):\n" + "\n".join(fillings or ["    pass"]), names)
+    exec("def is_right(m):\n" + "\n".join([*checks, "    return True"]), names)
+    return names["fill"] if fillings else None, names["is_right"]

@@ -69,6 +69,14 @@ MOVES: Final[Moves] = {
 }
 
 
+# The same as two tables for each state, as each message that comes or goes is looked up: a key of three would have to
+# be made and hashed for that.
+_SENDABLE: Final[dict[State, dict[str, State]]] = {state: {} for state in State}
+_RECEIVABLE: Final[dict[State, dict[str, State]]] = {state: {} for state in State}
+for (_state, _direction, _name), _target in MOVES.items():
+    (_SENDABLE if _direction is SENT else _RECEIVABLE)[_state][_name] = _target
+
+
 class StateMachine:
     """One session's state, moved along the table.
 
@@ -76,10 +84,15 @@ class StateMachine:
         state: Where the session stands; changed by the methods only.
     """
 
-    __slots__ = ("state",)
+    __slots__ = ("_receivable", "_sendable", "state")
 
     def __init__(self) -> None:
-        self.state = State.NEW
+        self._go(State.NEW)
+
+    def _go(self, state: State) -> None:
+        self.state = state
+        self._sendable = _SENDABLE[state]
+        self._receivable = _RECEIVABLE[state]
 
     def check_send(self, name: str) -> State:
         """Say where sending a message of that name would lead, without going there.
@@ -94,7 +107,7 @@ class StateMachine:
             ConnectionClosed: The session is over or not yet there.
             WampProtocolError: The message may not be sent in this state.
         """
-        target = MOVES.get((self.state, SENT, name))
+        target = self._sendable.get(name)
         if target is not None:
             return target
         if self.state is State.NEW:
@@ -105,7 +118,8 @@ class StateMachine:
 
     def move(self, target: State) -> None:
         """Go where `check_send` said, once the message is on its way."""
-        self.state = target
+        if target is not self.state:
+            self._go(target)
 
     def receive(self, name: str) -> None:
         """Make the move that an incoming message stands for.
@@ -116,11 +130,12 @@ class StateMachine:
         Raises:
             WampProtocolError: The message is illegal in this state.
         """
-        target = MOVES.get((self.state, RECEIVED, name))
+        target = self._receivable.get(name)
         if target is None:
             raise WampProtocolError(f"the router sent {name.upper()} while the session was {self.state.value}")
-        self.state = target
+        if target is not self.state:
+            self._go(target)
 
     def end(self) -> None:
         """End the session from any state: the transport is gone."""
-        self.state = State.ENDED
+        self._go(State.ENDED)
