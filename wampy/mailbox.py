@@ -83,7 +83,7 @@ class Mailbox:
         try:
             self._deliver(*self._take())
         finally:
-            self._queued = bool(self._items) and self._workers.submit(self._job())
+            self._queued = bool(self._items) and self._workers.submit_next(self._job())
 
     def _job(self) -> Job:
         return Job(self._run_one, limited=False, name=self._name)

@@ -272,9 +272,9 @@ class MessageHandler:
 
     def _run_callee(self, registration: Registration, message_obj: Invocation) -> None:
         """Run in a worker: call the user's function and send one answer."""
-        if message_obj.request_id not in self.session.invocations:
-            return
         session = self.session
+        if message_obj.request_id not in session.invocations:
+            return
         result: Any = None
         exc: BaseException | None = None
         try:

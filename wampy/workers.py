@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 CEILING_FACTOR = 64
 CEILING_FLOOR = 4096
 
+# Seconds for which a worker goes from job to job without a wait at most: those that never wait themselves shall not keep
+# the hub from its sockets for as long as the queue is.
+LONGEST_RUN = 0.01
+
 _current: ContextVar[Worker | None] = ContextVar("wampy_worker", default=None)
 
 
@@ -106,6 +110,17 @@ class Workers:
         self._dispatch()
         return True
 
+    def submit_next(self, job: Job) -> bool:
+        """Queue a job from within one that is about to end; its worker goes on with what is in front of the queue.
+
+        Args:
+            job: What to run; one without limits.
+
+        Returns:
+            False when the session is over.
+        """
+        return not self.closed and self._jobs.put(job)
+
     def _dispatch(self) -> None:
         while self._jobs and self._running < self.max_workers:
             if self._idle:
@@ -143,10 +158,15 @@ class Workers:
 
     def _serve(self, worker: Worker) -> None:
         holds_place = True
+        since = self.backend.monotonic()
         try:
             while not self.closed:
                 if worker.job is None:
                     if self._jobs and self._running <= self.max_workers:
+                        if self.backend.monotonic() - since > LONGEST_RUN:
+                            self.backend.sleep(0)
+                            since = self.backend.monotonic()
+                            continue
                         worker.job = self._jobs.take()
                     elif len(self._idle) >= self.max_workers:
                         return  # a burst is over
@@ -160,6 +180,7 @@ class Workers:
                         if worker.job is None:
                             return
                         holds_place = True
+                        since = self.backend.monotonic()
                 job = worker.job
                 job.worker = worker
                 try:

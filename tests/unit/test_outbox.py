@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, backend, state=State.ESTABLISHED):
         self.wire = Wire()
         self.machine = StateMachine()
-        self.machine.state = state
+        self.machine.move(state)
         self.ids = RequestIds()
         self.pending = PendingRequests()
         self.outbox = Outbox(self.wire, self.machine, self.ids, self.pending, backend)

@@ -31,7 +31,7 @@ LEGAL = {
 
 def machine(state):
     made = StateMachine()
-    made.state = state
+    made.move(state)
     return made
 
 
