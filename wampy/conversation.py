@@ -122,6 +122,11 @@ class Conversation:
         return self._machine.state is State.ESTABLISHED
 
     @property
+    def untouched(self) -> bool:
+        """Whether nobody has tried to join with it yet."""
+        return self._home is None and self.reason is None
+
+    @property
     def dismissed(self) -> bool:
         """Whether the router's GOODBYE came unasked and waits for our answer."""
         return self._machine.state is State.DISMISSED

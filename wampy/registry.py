@@ -11,7 +11,6 @@ from collections import deque
 from typing import Any
 
 from wampy.constants import REMEMBERED_ROLES
-from wampy.deadlines import DEFAULT
 from wampy.exchange import Exchange
 from wampy.guard import guarded
 from wampy.messages import Register, Subscribe, Unregister, Unsubscribe
@@ -56,11 +55,12 @@ class Registry(Exchange):
         Returns:
             What `complete` takes.
         """
+        seconds = self.options.call_timeout
         if isinstance(role, Registration):
             options = {**role.options, "force_reregister": True} if force else role.options
-            return self._request(Register(None, options, role.procedure), role.procedure, self.options.call_timeout, role)
+            return self._request(Register(None, options, role.procedure), role.procedure, seconds, role)
         assert isinstance(role, Subscription)
-        return self._request(Subscribe(None, role.options, role.topic), role.topic, self.options.call_timeout, role)
+        return self._request(Subscribe(None, role.options, role.topic), role.topic, seconds, role)
 
     @guarded
     def complete(self, pending: PendingRequest) -> Any:

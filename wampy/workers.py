@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 CEILING_FACTOR = 64
 CEILING_FLOOR = 4096
 
-# Seconds for which a worker goes from job to job without a wait at most: those that never wait themselves shall not keep
-# the hub from its sockets for as long as the queue is.
+# Seconds for which a worker goes from job to job without a wait at most: jobs that never wait themselves shall not
+# keep the hub from its sockets for as long as the queue is.
 LONGEST_RUN = 0.01
 
 _current: ContextVar[Worker | None] = ContextVar("wampy_worker", default=None)

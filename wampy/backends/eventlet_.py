@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any
 
@@ -26,8 +25,9 @@ with warnings.catch_warnings():
     from eventlet.hubs import trampoline
     from eventlet.support import greenlets as greenlet
 
-from wampy.backends._asyncio_hub import revive
 from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
+from wampy.backends._eventlet_slots import EventletSlot, living_hub
+from wampy.backends._eventlet_watches import EventletWatch, forget
 from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
@@ -40,120 +40,10 @@ _get_hub = eventlet.hubs.get_hub
 _getcurrent = greenlet.getcurrent
 
 
-def _living_hub() -> Any:
-    """Return the hub, for a wait; see `revive`. On eventlet's other hubs there is nothing to revive."""
-    hub = _get_hub()
-    if hub.running and hub.greenlet.dead:
-        revive(hub)
-    return hub
-
-
-# Hub to the slots that were filled since it last woke their waiters.
-_woken: dict[Any, list[tuple[_Slot, Any]]] = {}
-
-
-def _wake_soon(hub: Any, slot: _Slot, waiter: Any) -> None:
-    """Have the hub switch to who waits for a slot that has just been filled.
-
-    Hot: the answers of one turn of a reader come together, and a timer of the hub's costs more than a switch, so one
-    timer wakes all of their waiters.
-    """
-    woken = _woken.get(hub)
-    if woken is None:
-        woken = _woken[hub] = []
-        hub.schedule_call_global(0, _wake_all, hub, woken)
-    woken.append((slot, waiter))
-
-
-def _wake_all(hub: Any, woken: list[tuple[_Slot, Any]]) -> None:
-    _woken.pop(hub, None)  # those that are woken may fill slots themselves, for the next time
-    main: tuple[_Slot, Any] | None = None
-    at = 0
-    try:
-        while at < len(woken):
-            slot, waiter = woken[at]
-            at += 1
-            if waiter.parent is None:
-                main = slot, waiter
-            else:
-                slot.wake(waiter)
-    except BaseException:
-        for slot, waiter in woken[at:]:
-            _wake_soon(hub, slot, waiter)
-        raise
-    finally:
-        if main is not None:
-            # The main program last, when what the others wrote has gone out: it is the one that may go on to block
-            # natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
-            slot, waiter = main
-            if at == 1 == len(woken) and not _is_anything_due(hub):
-                slot.wake(waiter)
-            else:
-                hub.schedule_call_global(0, slot.wake, waiter)
-
-
-def _is_anything_due(hub: Any) -> bool:
-    return bool(hub.next_timers) or (bool(hub.timers) and hub.timers[0][0] <= hub.clock())
-
-
-class _Slot(Slot):
-    __slots__ = ("_done", "_value", "_waiters")
-
-    def __init__(self) -> None:
-        self._done = False
-        self._value: Any = None
-        # Green thread to hub. The hub is not asked for before somebody waits: asking makes one, with a
-        # descriptor, and constructors shall not.
-        self._waiters: dict[Any, Any] = {}
-
-    @property
-    def done(self) -> bool:
-        return self._done
-
-    @property
-    def value(self) -> Any:
-        return self._value
-
-    def set(self, value: Any = None) -> bool:
-        if self._done:
-            return False
-        self._done = True
-        self._value = value
-        for waiter, hub in self._waiters.items():
-            _wake_soon(hub, self, waiter)
-        return True
-
-    def wake(self, waiter: Any) -> None:
-        # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
-        # a later wait of theirs.
-        if waiter in self._waiters:
-            waiter.switch()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if self._done:
-            return True
-        if timeout is not None and timeout <= 0:
-            return False
-        waiter = _getcurrent()
-        hub = _living_hub()
-        end = None if timeout is None else hub.clock() + timeout
-        timer = None if timeout is None else hub.schedule_call_global(timeout, self.wake, waiter)
-        self._waiters[waiter] = hub
-        try:
-            # A loop, because somebody else's forgotten timer may switch here as well.
-            while not self._done and (end is None or hub.clock() < end):
-                hub.switch()
-        finally:
-            del self._waiters[waiter]
-            if timer is not None:
-                timer.cancel()
-        return self._done
-
-
 class _Task(Task):
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._hub = _get_hub()
-        self._ended = _Slot()
+        self._ended = EventletSlot()
         self._started = False
         self._greenlet = greenlet.greenlet(self._run, self._hub.greenlet)
         self._hub.schedule_call_global(0, self._start, function, args)
@@ -193,138 +83,6 @@ class _Task(Task):
         return _getcurrent() is self._greenlet
 
 
-class _Watch(Watch):
-    """One socket, one parked reader. See the table "who runs where" in docs/architecture."""
-
-    def __init__(self, sock: Socket, on_readable: Callable[[], None]) -> None:
-        self._hub = _get_hub()
-        self._fileno = sock.fileno()
-        self._on_readable = on_readable
-        self._parked = False
-        self._closed = False
-        self._read_listener: Any = None
-        self._write_listener: Any = None
-        _watches.add(self)
-        self._start_reader()
-
-    def _start_reader(self) -> None:
-        self._reader = greenlet.greenlet(self._run, self._hub.greenlet)
-        self._hub.schedule_call_global(0, self._reader.switch)
-
-    def _run(self) -> None:
-        try:
-            while not self._closed:
-                if self._read_listener is None:
-                    self._read_listener = self._listen(self._hub.READ, self._wake)
-                self._parked = True
-                self._hub.switch()
-                self._parked = False
-                if not self._closed:
-                    self._on_readable()
-        except (KeyboardInterrupt, SystemExit):
-            # They are the main program's; the socket needs a reader for the goodbye all the same.
-            self._restart()
-            raise
-        except BaseException:
-            # on_readable does not raise; if it ever does (an eventlet.Timeout in a hook), say so and go on. The
-            # hub must not see it: it would drop the descriptor.
-            traceback.print_exc()
-            self._restart()
-
-    def _restart(self) -> None:
-        self._parked = False
-        if not self._closed:
-            self._read_listener = None
-            _forget(self._hub, self._fileno, self._hub.READ)
-            self._start_reader()
-
-    def _listen(self, kind: str, callback: Callable[..., None]) -> Any:
-        return self._hub.add(kind, self._fileno, callback, self._gone, lambda: None)
-
-    def _gone(self, _error: Any) -> None:
-        # The hub says that the descriptor was closed behind our back.
-        self._read_listener = self._write_listener = None
-        self.close()
-
-    def _unlisten(self, listener: Any) -> None:
-        if listener is not None and not listener.spent:
-            with suppress(KeyError):  # the hub may have dropped the descriptor itself
-                self._hub.remove(listener)
-
-    def _wake(self, _fileno: int | None = None) -> None:
-        # Called by the hub. A listener that was removed in the same batch is still called once, hence the
-        # first line. The third: an overridden handle_* may block the reader on something of its own, and a
-        # listener that stays would spin until it comes back, which listens anew.
-        if self._closed:
-            return
-        if not self._parked:
-            listener, self._read_listener = self._read_listener, None
-            self._unlisten(listener)
-            return
-        self._reader.switch()
-
-    def want_write(self, callback: Callable[[], None] | None) -> None:
-        listener, self._write_listener = self._write_listener, None
-        self._unlisten(listener)
-        if callback is not None and not self._closed:
-            self._write_listener = self._listen(self._hub.WRITE, lambda _fileno: callback())
-
-    def poke(self) -> None:
-        self._hub.schedule_call_global(0, self._wake)
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            for listener in (self._read_listener, self._write_listener):
-                self._unlisten(listener)
-        finally:
-            self._read_listener = self._write_listener = None
-            try:
-                _forget(self._hub, self._fileno)
-            finally:
-                if self._parked:
-                    self._hub.schedule_call_global(0, self._let_go)
-
-    def _let_go(self) -> None:
-        if self._parked:
-            self._reader.switch()  # it sees that it is closed, and ends
-
-    @property
-    def is_reader(self) -> bool:
-        return _getcurrent() is self._reader
-
-    def disown(self) -> None:
-        """In a forked child: leave the socket to the parent."""
-        # Not hub.remove: parent and child share what the kernel watches, and the parent would go deaf.
-        self.orphaned = self._closed = True
-        for kind in (self._hub.READ, self._hub.WRITE):
-            self._hub.listeners[kind].pop(self._fileno, None)
-
-
-def _forget(hub: Any, fileno: int, *kinds: str) -> None:
-    """Remove what Ctrl-C, between two steps of the hub's own, has left in it of a descriptor that is ours.
-
-    Whoever opens the next socket may get the same number, and would be refused, or woken by strangers.
-    """
-    for kind in kinds or (hub.READ, hub.WRITE):
-        listener = hub.listeners[kind].get(fileno)
-        if listener is not None:
-            with suppress(KeyError):
-                hub.remove(listener)
-
-
-def _disown_all() -> None:
-    for watch in list(_watches):
-        watch.disown()
-
-
-# A forked child inherits the hub with its listeners; without this it would read its parent's messages away.
-_watches: weakref.WeakSet[_Watch] = weakref.WeakSet()
-os.register_at_fork(after_in_child=_disown_all)
-
-
 class EventletBackend(Backend):
     """The verbs, in eventlet's words."""
 
@@ -336,14 +94,14 @@ class EventletBackend(Backend):
         return _Task(function, args)
 
     def slot(self) -> Slot:
-        return _Slot()
+        return EventletSlot()
 
     def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Timer:
         timer: Timer = _get_hub().schedule_call_global(seconds, function, *args)
         return timer
 
     def sleep(self, seconds: float = 0.0) -> None:
-        _living_hub()
+        living_hub()
         eventlet.sleep(seconds)
 
     def monotonic(self) -> float:
@@ -359,18 +117,18 @@ class EventletBackend(Backend):
         if timeout == 0.0:
             return False
         reading = direction == READ
-        hub = _living_hub()
+        hub = living_hub()
         try:
             trampoline(sock.fileno(), read=reading, write=not reading, timeout=timeout, timeout_exc=_TooLate)
         except _TooLate:
             return False
         except BaseException:
-            _forget(hub, sock.fileno())
+            forget(hub, sock.fileno())
             raise
         return True
 
     def watch(self, sock: Socket, on_readable: Callable[[], None]) -> Watch:
-        return _Watch(sock, on_readable)
+        return EventletWatch(sock, on_readable)
 
     def on_signals(self, callback: Callable[[int], None]) -> Callable[[], None]:
         hub = _get_hub()

@@ -97,6 +97,7 @@ class Keeper:
         self._roles: list[Role] = []
         # The last session that was made, and what those before it have done.
         self._made: Session | None = None
+        self.url = urls[0]
         self._done = Stats()
         self._reconnecting: Task | None = None
         # Filled when a session has been given out, or will not be any more.
@@ -122,6 +123,8 @@ class Keeper:
         return self._done + self.session.stats + Stats(workers_busy=busy)
 
     def _next(self, url: str) -> Session:
+        if self._made is not None and self.url == url and self._made.untouched:
+            return self._made  # the one that the constructor made
         options = self.options
         transport = transport_for(url, self.backend, options.offered, **options.transport_options)
         if self._made is not None:

@@ -1,0 +1,128 @@
+"""Slots on eventlet, and the way that those who wait for them are woken."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+with warnings.catch_warnings():
+    # eventlet announces its retirement at every import; that is the README's to say, and under -W error it
+    # would end the import. Round our own import only: the user's imports warn as eventlet wants.
+    warnings.simplefilter("ignore")
+    from eventlet.hubs import get_hub
+    from eventlet.support import greenlets as greenlet
+
+from wampy.backends._asyncio_hub import revive
+from wampy.interfaces import Slot
+
+_getcurrent = greenlet.getcurrent
+
+
+def living_hub() -> Any:
+    """Return the hub, for a wait; see `revive`. On eventlet's other hubs there is nothing to revive."""
+    hub = get_hub()
+    if hub.running and hub.greenlet.dead:
+        revive(hub)
+    return hub
+
+
+# Hub to the slots that were filled since it last woke their waiters.
+_woken: dict[Any, list[tuple[EventletSlot, Any]]] = {}
+
+
+def _wake_soon(hub: Any, slot: EventletSlot, waiter: Any) -> None:
+    """Have the hub switch to who waits for a slot that has just been filled.
+
+    Hot: the answers of one turn of a reader come together, and a timer of the hub's costs more than a switch, so one
+    timer wakes all of their waiters.
+    """
+    woken = _woken.get(hub)
+    if woken is None:
+        woken = _woken[hub] = []
+        hub.schedule_call_global(0, _wake_all, hub, woken)
+    woken.append((slot, waiter))
+
+
+def _wake_all(hub: Any, woken: list[tuple[EventletSlot, Any]]) -> None:
+    _woken.pop(hub, None)  # those that are woken may fill slots themselves, for the next time
+    main: tuple[EventletSlot, Any] | None = None
+    at = 0
+    try:
+        while at < len(woken):
+            slot, waiter = woken[at]
+            at += 1
+            if waiter.parent is None:
+                main = slot, waiter
+            else:
+                slot.wake(waiter)
+    except BaseException:
+        for slot, waiter in woken[at:]:
+            _wake_soon(hub, slot, waiter)
+        raise
+    finally:
+        if main is not None:
+            # The main program last, when what the others wrote has gone out: it is the one that may go on to block
+            # natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
+            slot, waiter = main
+            if at == 1 == len(woken) and not _is_anything_due(hub):
+                slot.wake(waiter)
+            else:
+                hub.schedule_call_global(0, slot.wake, waiter)
+
+
+def _is_anything_due(hub: Any) -> bool:
+    return bool(hub.next_timers) or (bool(hub.timers) and hub.timers[0][0] <= hub.clock())
+
+
+class EventletSlot(Slot):
+    __slots__ = ("_done", "_value", "_waiters")
+
+    def __init__(self) -> None:
+        self._done = False
+        self._value: Any = None
+        # Green thread to hub. The hub is not asked for before somebody waits: asking makes one, with a
+        # descriptor, and constructors shall not.
+        self._waiters: dict[Any, Any] = {}
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+    def set(self, value: Any = None) -> bool:
+        if self._done:
+            return False
+        self._done = True
+        self._value = value
+        for waiter, hub in self._waiters.items():
+            _wake_soon(hub, self, waiter)
+        return True
+
+    def wake(self, waiter: Any) -> None:
+        # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
+        # a later wait of theirs.
+        if waiter in self._waiters:
+            waiter.switch()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._done:
+            return True
+        if timeout is not None and timeout <= 0:
+            return False
+        waiter = _getcurrent()
+        hub = living_hub()
+        end = None if timeout is None else hub.clock() + timeout
+        timer = None if timeout is None else hub.schedule_call_global(timeout, self.wake, waiter)
+        self._waiters[waiter] = hub
+        try:
+            # A loop, because somebody else's forgotten timer may switch here as well.
+            while not self._done and (end is None or hub.clock() < end):
+                hub.switch()
+        finally:
+            del self._waiters[waiter]
+            if timer is not None:
+                timer.cancel()
+        return self._done
