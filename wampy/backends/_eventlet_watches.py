@@ -28,10 +28,12 @@ class _Readers:
     def __init__(self, hub: Any) -> None:
         self._hub = hub
         self._parked: Any = None
+        self._next: EventletWatch | None = None
         self.watches = 0
 
     @classmethod
     def of(cls, hub: Any) -> _Readers:
+        """Return those of a hub."""
         found = _readers.get(hub)
         if found is None:
             found = _readers[hub] = cls(hub)
@@ -42,24 +44,33 @@ class _Readers:
         reader, self._parked = self._parked, None
         if reader is None:
             reader = greenlet.greenlet(self._run, self._hub.greenlet)
-        watch.reader = reader
-        reader.switch(watch)
+        self._next, watch.reader = watch, reader
+        reader.switch()
 
-    def _run(self, watch: EventletWatch | None) -> None:
-        while watch is not None:
-            watch.turn()
-            if self._parked is not None or not self.watches:
+    def _run(self) -> None:
+        this = _getcurrent()
+        while True:
+            watch, self._next = self._next, None
+            if watch is not None:
+                watch.turn()
+            if not self.watches or self._parked not in (None, this):
                 return
-            self._parked = _getcurrent()
-            watch = self._hub.switch()
+            self._parked = this
+            try:
+                self._hub.switch()
+            except BaseException as exc:
+                # Only what was meant for somebody else comes here, as a timeout that a handler forgot.
+                if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+                    self._parked = None
+                    raise
+                traceback.print_exc()
 
     def let_go(self) -> None:
         """End the one that is parked, if there is nothing left to read; called by the hub."""
         if not self.watches:
-            reader, self._parked = self._parked, None
             _readers.pop(self._hub, None)
-            if reader is not None:
-                reader.switch(None)
+            if self._parked is not None:
+                self._parked.switch()
 
 
 _readers: dict[Any, _Readers] = {}

@@ -1,6 +1,7 @@
 """What is eventlet's alone; the verbs are tested in test_verbs.py, on each backend."""
 
 import pytest
+from greenlet import getcurrent, greenlet
 
 from wampy.interfaces import READ, WRITE
 
@@ -147,3 +148,120 @@ def test_a_watch_whose_closing_is_interrupted_leaves_nothing_in_the_hub(read, pa
         reader.watch.close()
     assert listened_to(hub, pair[0]) == []
     # That its green thread has ended, too, is for the check on what tests leave behind.
+
+
+# Readers, which watches share.
+
+
+@pytest.fixture
+def watch(backend):
+    import socket
+
+    made = []
+
+    def watch(on_readable):
+        """Watch one end of a pair, whose other end is returned."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        made.append((backend.watch(ours, lambda: on_readable(ours.recv(100))), ours, theirs))
+        return theirs
+
+    yield watch
+    for each, ours, theirs in made:
+        each.close()
+        ours.close()
+        theirs.close()
+
+
+def test_two_watches_have_one_reader(watch, green):
+    readers = []
+    ends = [watch(lambda _data: readers.append(getcurrent())) for _ in range(2)]
+    for end in ends * 2:
+        end.send(b"x")
+        green.sleep(0.01)
+    assert len(readers) == 4 and len(set(readers)) == 1
+
+
+def test_a_reader_that_blocks_does_not_keep_others_from_reading(watch, green, backend):
+    heard, gate = [], backend.slot()
+    blocking = watch(lambda data: (heard.append(data), gate.wait(2.0)))
+    other = watch(heard.append)
+    blocking.send(b"blocks")
+    green.sleep(0.01)
+    other.send(b"is read")
+    green.sleep(0.01)
+    assert heard == [b"blocks", b"is read"]
+    gate.set()
+    blocking.send(b"again")
+    green.sleep(0.01)
+    assert heard == [b"blocks", b"is read", b"again"]
+
+
+def test_what_is_thrown_into_a_parked_reader_costs_no_message(watch, green, hub, capfd):
+    heard, readers = [], []
+    end = watch(lambda data: (heard.append(data), readers.append(getcurrent())))
+    end.send(b"one")
+    green.sleep(0.01)
+    hub.schedule_call_global(0, readers[0].throw, RuntimeError("a timeout that a handler forgot"))
+    hub.schedule_call_global(0, readers[0].switch, "what for?")
+    green.sleep(0.01)
+    end.send(b"two")
+    green.sleep(0.01)
+    assert heard == [b"one", b"two"] and readers[0] is readers[1]
+    assert "a timeout that a handler forgot" in capfd.readouterr().err
+
+
+def test_nothing_is_parked_when_the_last_watch_is_closed(backend, green, pair):
+    readers = []
+    watched = backend.watch(pair[0], lambda: (pair[0].recv(100), readers.append(getcurrent())))
+    pair[1].send(b"x")
+    green.sleep(0.01)
+    assert not readers[0].dead
+    watched.close()
+    green.sleep(0.01)
+    assert readers[0].dead
+
+
+# How those who wait are woken.
+
+
+def test_who_waits_is_woken_in_order_and_the_main_program_last(run_python):
+    done = run_python(
+        """
+        import eventlet
+        from wampy.backends import get_backend
+        backend, order = get_backend(), []
+        slots = [backend.slot() for _ in range(4)]
+        def wait(number):
+            slots[number].wait()
+            order.append(number)
+        for number in (1, 2, 3):
+            backend.spawn(wait, number)
+        def fill():
+            for slot in slots:
+                slot.set()
+            backend.spawn(order.append, "what they wrote")
+        backend.call_later(0.01, fill)
+        wait(0)
+        print(order)
+        """
+    )
+    assert done.stdout.splitlines() == ["[1, 2, 3, 'what they wrote', 0]"], done.stderr
+
+
+def test_one_that_raises_when_it_is_woken_does_not_keep_the_next_asleep(backend, green, hub, capfd):
+    slots, woken = [backend.slot() for _ in range(3)], []
+
+    def wait(number):
+        slots[number].wait()
+        woken.append(number)
+        if number == 0:
+            raise RuntimeError("nobody catches it")
+
+    for number in range(3):
+        hub.schedule_call_global(0, greenlet(wait, hub.greenlet).switch, number)
+    green.sleep(0.01)
+    for slot in slots:
+        slot.set()
+    green.wait_until(lambda: woken == [0, 1, 2], 2.0)
+    assert "nobody catches it" in capfd.readouterr().err

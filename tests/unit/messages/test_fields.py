@@ -3,7 +3,7 @@
 import pytest
 
 from wampy.errors import WampProtocolError
-from wampy.messages import parse
+from wampy.messages import MESSAGE_TYPE_MAP, parse
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,24 @@ def test_faults_are_named(wire, said):
 )
 def test_what_is_unknown_or_merely_unusual_passes(wire):
     assert parse(wire).message == wire
+
+
+VALUES = [
+    None, True, False, 0, 1, -1, 2**53, 2**53 + 1, 1.0, float("nan"), "", "a", "a.b", "a..b", "a b", "#", "a.b\n", ".",
+    b"", b"x", bytearray(b"x"), [], [1], (), (1,), {}, {1: 2}, {"a": 1}, {"timeout": "x"}, {"progress": 1}, set(),
+    type("Text", (str,), {})("a b"), type("Number", (int,), {})(0), type("Dict", (dict,), {})({1: 2}), object(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", MESSAGE_TYPE_MAP.values(), ids=lambda cls: cls.__name__)
+def test_the_compiled_checks_say_what_the_checks_say(cls):
+    kinds = [cls.__dataclass_fields__[name].type.__metadata__[0] for name in cls.FIELDS]
+    good = dict.fromkeys(("topic", "procedure", "error", "reason", "realm", "signature", "auth_method"), "a.b")
+    good |= {"args": [], "request_type": 48}
+    for at, name in enumerate(cls.FIELDS):
+        for value in VALUES:
+            message = cls(*[good.get(other, {} if kind.empty else 1) for other, kind in zip(cls.FIELDS, kinds)])  # noqa: B905
+            setattr(message, name, value)
+            values = [getattr(message, other) for other in cls.FIELDS]
+            right = all(kind.check(each, message) is None for kind, each in zip(kinds, values))  # noqa: B905
+            assert message._is_right() is right, (at, name, value)
