@@ -86,7 +86,8 @@ class Workers:
         self._all: set[Worker] = set()
         self._running = 0
         self.closed = False
-        self._closables: WeakSet[Any] = WeakSet((self.refusals,))
+        # Only made when something comes into it: many clients have no event handler.
+        self._closables: WeakSet[Any] | None = None
         # Filled when nothing is left to do, for `drain`; and the workers that wait for that themselves.
         self._drained: Slot | None = None
         self._drainers: set[Worker] = set()
@@ -227,6 +228,8 @@ class Workers:
 
     def ends_with(self, thing: Any) -> None:
         """Call `close` of something too when the workers are closed, if it is still there then."""
+        if self._closables is None:
+            self._closables = WeakSet()
         self._closables.add(thing)
 
     def drain(self, seconds: float | None) -> None:
@@ -282,7 +285,7 @@ class Workers:
         idle, self._idle = self._idle, []
         for worker in idle:
             worker.inbox.set(None)
-        for thing in list(self._closables):
+        for thing in (self.refusals, *(self._closables or ())):
             thing.close()
         if not kill:
             return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -32,7 +31,7 @@ class Hooks:
         self.detector: BlockDetector | None = None
         self._backend = backend
         self._run = run
-        self._waiting: deque[tuple[str, Any]] = deque()
+        self._waiting: list[tuple[str, Any]] = []
         self._task: Task | None = None
         self._current: str | None = None
 
@@ -52,7 +51,7 @@ class Hooks:
     def _run_all(self) -> None:
         try:
             while self._waiting:
-                self._current, argument = self._waiting.popleft()
+                self._current, argument = self._waiting.pop(0)
                 began = self._backend.monotonic()
                 try:
                     self._backend.outside(self._run, self._current, argument)

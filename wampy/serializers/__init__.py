@@ -5,6 +5,7 @@ object to `Client(serializers=…)`.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from wampy.errors import WampyError
@@ -35,6 +36,13 @@ _BY_NAME: dict[str, Callable[[], Serializer]] = {
 NAMES: tuple[str, ...] = (*_BY_NAME, *(f"{name}.batched" for name in _BY_NAME))
 
 
+@cache
+def _named(name: str) -> Serializer:
+    plain, _, batched = name.partition(".")
+    serializer = _BY_NAME[plain]()
+    return BatchedSerializer(serializer) if batched else serializer
+
+
 def get_serializer(name: str) -> Serializer:
     """Make the serializer of a name.
 
@@ -42,19 +50,14 @@ def get_serializer(name: str) -> Serializer:
         name: ``"json"``, ``"msgpack"``, ``"cbor"`` or ``"ubjson"``, or one of these with ``".batched"`` behind it.
 
     Returns:
-        A new serializer.
+        The serializer, the same one for everybody: it keeps nothing of a message.
 
     Raises:
         WampyError: There is none of that name, or its package is missing; the text names the extra.
     """
     if not isinstance(name, str) or name not in NAMES:
         raise WampyError(f"there is no serializer {name!r}; known: {', '.join(map(repr, NAMES))}")
-    plain, _, batched = name.partition(".")
-    serializer = _BY_NAME[plain]()
-    return BatchedSerializer(serializer) if batched else serializer
-
-
-_JSON = JsonSerializer()
+    return _named(name)
 
 
 def json_serialize(message: list[Any]) -> str:
@@ -69,4 +72,4 @@ def json_serialize(message: list[Any]) -> str:
     Raises:
         SerializationError: JSON cannot hold a value.
     """
-    return _JSON.dumps(message).decode()
+    return _named("json").dumps(message).decode()
