@@ -91,6 +91,9 @@ class Options(TransportOptions):
         return {each.name: getattr(self, each.name) for each in fields(TransportOptions)}
 
 
+_JSON = get_serializer("json")
+
+
 def _offer(serializers: Any) -> tuple[Serializer, ...]:
     wanted: Any = [serializers] if isinstance(serializers, (str, Serializer)) else serializers
     if not isinstance(wanted, Sequence) or isinstance(wanted, (bytes, bytearray)) or not wanted:
@@ -102,7 +105,11 @@ def _offer(serializers: Any) -> tuple[Serializer, ...]:
     for each in wanted:
         if isinstance(each, type) and issubclass(each, Serializer):
             raise WampyError(f"serializers has the class {each.__name__}; make an object of it: {each.__name__}()")
-        serializer = each if isinstance(each, Serializer) else get_serializer(each)
+        if isinstance(each, Serializer):
+            serializer = each
+        else:
+            # One for all clients: it keeps nothing of a message, and takes kilobytes.
+            serializer = _JSON if each == _JSON.name else get_serializer(each)
         subprotocol = getattr(serializer, "subprotocol", None)
         if not isinstance(subprotocol, str) or not isinstance(getattr(serializer, "binary", None), bool):
             raise WampyError(f"serializers has {serializer!r}, which lacks `subprotocol`, a text, or `binary`, a bool")

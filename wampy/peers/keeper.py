@@ -123,14 +123,14 @@ class Keeper:
         return self._done + self.session.stats + Stats(workers_busy=busy)
 
     def _next(self, url: str) -> Session:
-        if self._made is not None and self.url == url and self._made.untouched:
-            return self._made  # the one that the constructor made
-        options = self.options
-        transport = transport_for(url, self.backend, options.offered, **options.transport_options)
-        if self._made is not None:
-            self._done += replace(self._made.stats, pending=0, workers_busy=0, queue=0)
-        self.url = url
-        self.session = self._made = Session(transport, options, self.backend, self._handler, self._ended)
+        made = self._made
+        if made is None or self.url != url or not made.untouched:  # else it is the one that the constructor made
+            options = self.options
+            transport = transport_for(url, self.backend, options.offered, **options.transport_options)
+            if made is not None:
+                self._done += replace(made.stats, pending=0, workers_busy=0, queue=0)
+            self.url = url
+            self.session = self._made = Session(transport, options, self.backend, self._handler, self._ended)
         self.session.workers.detector = self._detector
         return self.session
 

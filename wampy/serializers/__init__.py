@@ -5,7 +5,6 @@ object to `Client(serializers=…)`.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from wampy.errors import WampyError
@@ -36,13 +35,6 @@ _BY_NAME: dict[str, Callable[[], Serializer]] = {
 NAMES: tuple[str, ...] = (*_BY_NAME, *(f"{name}.batched" for name in _BY_NAME))
 
 
-@cache
-def _named(name: str) -> Serializer:
-    plain, _, batched = name.partition(".")
-    serializer = _BY_NAME[plain]()
-    return BatchedSerializer(serializer) if batched else serializer
-
-
 def get_serializer(name: str) -> Serializer:
     """Make the serializer of a name.
 
@@ -50,14 +42,19 @@ def get_serializer(name: str) -> Serializer:
         name: ``"json"``, ``"msgpack"``, ``"cbor"`` or ``"ubjson"``, or one of these with ``".batched"`` behind it.
 
     Returns:
-        The serializer, the same one for everybody: it keeps nothing of a message.
+        A new serializer.
 
     Raises:
         WampyError: There is none of that name, or its package is missing; the text names the extra.
     """
     if not isinstance(name, str) or name not in NAMES:
         raise WampyError(f"there is no serializer {name!r}; known: {', '.join(map(repr, NAMES))}")
-    return _named(name)
+    plain, _, batched = name.partition(".")
+    serializer = _BY_NAME[plain]()
+    return BatchedSerializer(serializer) if batched else serializer
+
+
+_JSON = JsonSerializer()
 
 
 def json_serialize(message: list[Any]) -> str:
@@ -72,4 +69,4 @@ def json_serialize(message: list[Any]) -> str:
     Raises:
         SerializationError: JSON cannot hold a value.
     """
-    return _named("json").dumps(message).decode()
+    return _JSON.dumps(message).decode()
