@@ -1,6 +1,6 @@
 """A conversation with a router: its beginning and end, what comes in, what goes out, the workers.
 
-Who may touch what: `_on_payloads` and everything below it run in the reader, which never blocks. Only what says
+Who may touch what: `Inbox`, and what it calls here, run in the reader, which never blocks. Only what says
 "waits" in its docstring blocks.
 """
 
@@ -17,15 +17,15 @@ from wampy.deadlines import DEFAULT, Default, Timeout
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
-    SerializationError,
     WampProtocolError,
     WampyError,
     WampyTimeOutError,
 )
 from wampy.guard import guarded
-from wampy.interfaces import Backend, Payload, Serializer, Transport
+from wampy.inbox import Inbox
+from wampy.interfaces import Backend, Serializer, Transport
 from wampy.jobs import Job
-from wampy.messages import Abort, Goodbye, Hello, Message, parse
+from wampy.messages import Abort, Goodbye, Hello, Message
 from wampy.outbox import Outbox
 from wampy.protocol.pending import PendingRequests, fresh
 from wampy.protocol.request_ids import RequestIds
@@ -92,8 +92,8 @@ class Conversation:
         self._machine = StateMachine()
         self._outbox = Outbox(transport, self._machine, self.request_ids, self.pending, backend)
         self._home: Any = None
+        self._inbox = Inbox(self, transport, self._machine)
         self.message_size = 0
-        self._received = 0
         self._joined = backend.slot()
         self._goodbye = backend.slot()
         #: Filled when nothing is left of it.
@@ -161,7 +161,7 @@ class Conversation:
         self._home = self.backend.home()
         try:
             self._transport.connect(deadline)
-            self._transport.start(self._on_payloads, self._on_lost)
+            self._transport.start(self._inbox.take, self._on_lost)
             self._connected = True
             with suppress(ConnectionClosed):  # something came with the handshake: the reader will say what
                 self._outbox.emit(Hello(self.realm, self.options.hello_details()))
@@ -260,53 +260,27 @@ class Conversation:
         finally:
             self.gone.set()
 
-    # In: the reader.
+    # In: see `Inbox`.
 
-    def _on_payloads(self, payloads: list[Payload]) -> None:
-        serializer = self._transport.serializer
-        if not serializer.batched:
-            self._on_messages(payloads)
-            return
-        for payload in payloads:
-            try:
-                batch = serializer.split(payload)
-            except SerializationError as exc:
-                self._violated(exc)
-                return
-            self._on_messages(batch)
+    @property
+    def wants_no_more(self) -> bool:
+        """Whether what comes now is of no interest: it is over, or the router has answered our GOODBYE.
 
-    def _on_messages(self, payloads: list[Payload]) -> None:
-        loads = self._transport.serializer.loads
-        self._received += len(payloads)
-        for payload in payloads:
-            if self.reason is not None or self._goodbye.done:
-                return  # a router may say more after its GOODBYE, such as ERROR for a call of ours that it ends
-            try:
-                message = parse(loads(payload))
-                self._machine.receive(message.name)
-            except (WampProtocolError, SerializationError) as exc:
-                self._violated(exc)
-                return
-            self.message_size = len(payload)
-            try:
-                self._deliver(message)
-            except WampProtocolError as exc:
-                self._violated(exc)
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException as exc:  # an eventlet.Timeout in a hook must not cost the rest of the batch
-                logger.exception("handling %s failed", message.name.upper())
-                self._settle_anyway(message, exc)
+        It may say more behind that, such as ERROR for a call of ours that it ends.
+        """
+        return self.reason is not None or self._goodbye.done
 
-    def _deliver(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
+        """Have the handler deal with a message."""
         self.handler.handle_message(message)
 
-    def _violated(self, error: WampyError) -> None:
+    def violated(self, error: WampyError) -> None:
+        """End the session, because the router broke a rule."""
         # Not logged here: whoever hears of the session's end does that, once.
         reason = error if isinstance(error, WampProtocolError) else WampProtocolError(str(error))
         self.finish(reason, abort=Abort({"message": str(error)}, reason.uri))
 
-    def _settle_anyway(self, message: Message, exc: BaseException) -> None:
+    def settle_anyway(self, message: Message, exc: BaseException) -> None:
         """Settle what a message was about after a handler's hook has failed on it."""
         error = WampyError(f"the handler of {message.name.upper()} raised {type(exc).__name__}: {text_of(exc)}")
         error.__cause__ = exc

@@ -44,7 +44,7 @@ class Session(Registry):
         workers = self.workers
         bytes_in, bytes_out, last_ping = self._transport.traffic
         return Stats(
-            messages_in=self._received,
+            messages_in=self._inbox.received,
             messages_out=self._outbox.sent,
             bytes_in=bytes_in,
             bytes_out=bytes_out,
@@ -60,18 +60,18 @@ class Session(Registry):
             last_ping=last_ping,
         )
 
-    def _deliver(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         name = message.name
         if name == "invocation":
             self._invocations += 1
             self.unanswered.add(message.request_id)  # type: ignore[attr-defined]
         elif name == "event":
             self._events += 1
-        super()._deliver(message)
+        self.handler.handle_message(message)
 
-    def _settle_anyway(self, message: Message, exc: BaseException) -> None:
+    def settle_anyway(self, message: Message, exc: BaseException) -> None:
         if message.name != "invocation":
-            super()._settle_anyway(message, exc)
+            super().settle_anyway(message, exc)
             return
         request_id: int = message.request_id  # type: ignore[attr-defined]
         if request_id in self.unanswered and request_id not in self.invocations and self.established:

@@ -105,11 +105,9 @@ def _offer(serializers: Any) -> tuple[Serializer, ...]:
     for each in wanted:
         if isinstance(each, type) and issubclass(each, Serializer):
             raise WampyError(f"serializers has the class {each.__name__}; make an object of it: {each.__name__}()")
-        if isinstance(each, Serializer):
-            serializer = each
-        else:
-            # One for all clients: it keeps nothing of a message, and takes kilobytes.
-            serializer = _JSON if each == _JSON.name else get_serializer(each)
+        # The usual one for all clients: it keeps nothing of a message, and takes kilobytes.
+        named = _JSON if each == _JSON.name else each
+        serializer = named if isinstance(named, Serializer) else get_serializer(named)
         subprotocol = getattr(serializer, "subprotocol", None)
         if not isinstance(subprotocol, str) or not isinstance(getattr(serializer, "binary", None), bool):
             raise WampyError(f"serializers has {serializer!r}, which lacks `subprotocol`, a text, or `binary`, a bool")

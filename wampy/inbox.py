@@ -1,0 +1,89 @@
+"""The way in: payloads are taken apart, parsed, judged by the state table, and handed to the session one by one.
+
+All of it runs in the reader, which never blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from wampy.errors import SerializationError, WampProtocolError, WampyError
+from wampy.interfaces import Payload, Transport
+from wampy.messages import Message, parse
+from wampy.protocol.states import StateMachine
+
+logger = logging.getLogger(__name__)
+
+
+class Recipient(Protocol):
+    """The part of a session that its messages come to."""
+
+    message_size: int
+
+    @property
+    def wants_no_more(self) -> bool: ...
+    def deliver(self, message: Message, /) -> None: ...
+    def settle_anyway(self, message: Message, error: BaseException, /) -> None: ...
+    def violated(self, error: WampyError, /) -> None: ...
+
+
+class Inbox:
+    """What receives a session's messages.
+
+    Attributes:
+        received: How many came in.
+
+    Args:
+        recipient: The session.
+        transport: What the payloads come from; it knows the serializer.
+        machine: The session's state.
+    """
+
+    def __init__(self, recipient: Recipient, transport: Transport, machine: StateMachine) -> None:
+        self._recipient = recipient
+        self._transport = transport
+        self._machine = machine
+        self.received = 0
+
+    def take(self, payloads: list[Payload]) -> None:
+        """Deliver the messages of a reader's turn, as far as the session wants them.
+
+        Args:
+            payloads: What came in.
+        """
+        serializer = self._transport.serializer
+        if not serializer.batched:
+            self._take_messages(payloads)
+            return
+        for payload in payloads:
+            try:
+                batch = serializer.split(payload)
+            except SerializationError as exc:
+                self._recipient.violated(exc)
+                return
+            self._take_messages(batch)
+
+    def _take_messages(self, payloads: list[Payload]) -> None:
+        recipient, receive = self._recipient, self._machine.receive
+        loads = self._transport.serializer.loads
+        self.received += len(payloads)
+        for payload in payloads:
+            if recipient.wants_no_more:
+                return
+            try:
+                message = parse(loads(payload))
+                receive(message.name)
+            except (WampProtocolError, SerializationError) as exc:
+                recipient.violated(exc)
+                return
+            recipient.message_size = len(payload)
+            try:
+                recipient.deliver(message)
+            except WampProtocolError as exc:
+                recipient.violated(exc)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as exc:  # an eventlet.Timeout in a hook must not cost the rest of the batch
+                logger.exception("handling %s failed", message.name.upper())
+                recipient.settle_anyway(message, exc)
