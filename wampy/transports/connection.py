@@ -146,7 +146,7 @@ class Connection:
 
     # Plain bytes.
 
-    def write_all(self, data: bytes, deadline: float | None, what: str = "handshake with") -> None:
+    def write_all(self, data: bytes | bytearray, deadline: float | None, what: str = "handshake with") -> None:
         """Write all of it.
 
         Raises:

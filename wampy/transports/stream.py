@@ -157,8 +157,10 @@ class Stream(Connection):
         """
         if self.has_ended:
             return b""
+        sock = self._socket
+        assert sock is not None
         try:
-            data: bytes | None = self.socket.recv(READ_SIZE)
+            data: bytes | None = sock.recv(READ_SIZE)
         except (BlockingIOError, InterruptedError):
             data = None
         except OSError as exc:
@@ -190,14 +192,16 @@ class Stream(Connection):
             OSError: The stream is broken.
         """
         noted: list[int] = [] if sent is None else sent
+        sock = self._socket
+        assert sock is not None
         try:
-            noted.extend(map(self.socket.send, (data,)))
+            noted.extend(map(sock.send, (data,)))
         except (BlockingIOError, InterruptedError):
             return 0
         self.bytes_out += noted[-1]
         return noted[-1]
 
-    def seal(self, data: bytes) -> bytes:
+    def seal(self, data: bytes | bytearray) -> bytes | bytearray:
         """Turn bytes into what goes over the wire: with TLS, also what TLS itself has to say."""
         if self._tls is None:
             return data
