@@ -88,6 +88,23 @@ class Incoming:
         ponged: Called with the payload of each PONG.
     """
 
+    __slots__ = (
+        "_binary",
+        "_first",
+        "_fragments",
+        "_header",
+        "_left_to_library",
+        "_limit",
+        "_max_message_size",
+        "_message",
+        "_missing",
+        "_passing",
+        "_ponged",
+        "_protocol",
+        "_serializer",
+        "fault",
+    )
+
     def __init__(
         self,
         protocol: ClientProtocol,

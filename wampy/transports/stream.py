@@ -16,7 +16,7 @@ from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyTimeOutError
 from wampy.interfaces import Backend
 from wampy.transports import tls
-from wampy.transports.connection import READ_SIZE, Connection
+from wampy.transports.connection import LARGE_READ_SIZE, READ_SIZE, Connection
 from wampy.transports.proxy import proxy_for, tunnel
 from wampy.urls import RouterUrl
 
@@ -42,6 +42,7 @@ class Stream(Connection):
         self.has_ended = False
         self.kept_alive_for: float | None = None
         self._options = options
+        self._read_size = READ_SIZE
         self._tls: tls.TlsLayer | None = None
 
     # With a deadline, while connecting.
@@ -160,7 +161,7 @@ class Stream(Connection):
         sock = self._socket
         assert sock is not None
         try:
-            data: bytes | None = sock.recv(READ_SIZE)
+            data: bytes | None = sock.recv(self._read_size)
         except (BlockingIOError, InterruptedError):
             data = None
         except OSError as exc:
@@ -168,6 +169,7 @@ class Stream(Connection):
         if data:
             self.reads += 1
             self.bytes_in += len(data)
+            self._read_size = READ_SIZE if len(data) < READ_SIZE else LARGE_READ_SIZE
         if self._tls is None:
             return data
         try:
