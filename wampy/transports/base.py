@@ -10,7 +10,7 @@ import errno
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from wampy.config.transport import TransportOptions
@@ -64,7 +64,7 @@ class SocketTransport(Transport):
         """Agree on framing and serializer over the connected stream; waits."""
 
     @abstractmethod
-    def _frame(self, payload: bytes) -> list[bytes]:
+    def _frame(self, payload: bytes) -> Sequence[bytes | bytearray]:
         """Return the bytes that carry one payload."""
 
     @abstractmethod
@@ -147,6 +147,8 @@ class SocketTransport(Transport):
             if self._stream.has_ended:
                 self.poke()  # nothing else gives the reader the turn in which it sees the end
             payloads, answer, lost = self._unframe(data)
+            nothing, ended = data is None, data == b""
+            del data  # the payloads have it, and it may be large
             if answer:
                 self._count_answer(sum(map(len, answer)))
                 self._writer.add(answer)
@@ -158,7 +160,7 @@ class SocketTransport(Transport):
                 )
             error = self._writer.error
             # Of a connection that timed out the kernel tells once, and the next one gets the end of the stream.
-            if error is not None and (data is None or (data == b"" and error.errno == errno.ETIMEDOUT)):
+            if error is not None and (nothing or (ended and error.errno == errno.ETIMEDOUT)):
                 lost = self._stream.gone(error)
         except ConnectionClosed as exc:
             lost = exc
@@ -208,18 +210,19 @@ class SocketTransport(Transport):
     def wait_for_room(self, deadline: float | None) -> bool:
         if self._watch is not None and not self._writer.wait_for_room(deadline):
             return False
-        self._check_open()
+        if self._ended is not None or self._closing is not None or self._watch is None:
+            raise self._not_open()
         return True
 
     def send(self, payload: bytes) -> None:
-        self._check_open()
+        if self._ended is not None or self._closing is not None or self._watch is None:
+            raise self._not_open()
         if self._in_turn and len(payload) <= LARGEST_ANSWER:
             self._count_answer(len(payload))
         self._writer.send(payload, self.serializer.batched)
 
-    def _check_open(self) -> None:
-        if self._ended is not None or self._closing is not None or self._watch is None:
-            raise ConnectionClosed(str(self._ended or self._closing or "it was never opened"))
+    def _not_open(self) -> ConnectionClosed:
+        return ConnectionClosed(str(self._ended or self._closing or "it was never opened"))
 
     # Heartbeats, in the hub.
 

@@ -13,7 +13,10 @@ from wampy.interfaces import READ, WRITE, Backend, Direction, Socket
 from wampy.texts import shown
 from wampy.urls import ProxyUrl, RouterUrl
 
-READ_SIZE = 262_144
+# How many bytes are read at once, and how many from a router that has that much to say. The larger room is more than
+# the allocator keeps at hand: for each message of a few bytes it would be fetched from the system and given back.
+READ_SIZE = 65_536
+LARGE_READ_SIZE = 262_144
 
 FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -146,7 +149,7 @@ class Connection:
 
     # Plain bytes.
 
-    def write_all(self, data: bytes, deadline: float | None, what: str = "handshake with") -> None:
+    def write_all(self, data: bytes | bytearray, deadline: float | None, what: str = "handshake with") -> None:
         """Write all of it.
 
         Raises:

@@ -5,13 +5,15 @@ Nothing here blocks or touches the socket. `SocketTransport` says when each step
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wampy.errors import ConnectionClosed
 
 # A batch is one message to the router's own limits, so it does not grow beyond this many bytes; a message that is
 # larger goes alone.
 LARGEST_BATCH = 65_536
+
+NOTHING = memoryview(b"")
 
 
 class Outgoing:
@@ -23,45 +25,39 @@ class Outgoing:
 
     Args:
         frame: Turns a payload into the bytes that carry it; may raise `ConnectionClosed`.
-        seal: Turns framed bytes into what goes over the wire.
+        seal: Turns framed bytes into what goes over the wire, where that is not the same.
     """
 
     __slots__ = ("_batch", "_batch_size", "_frame", "_pieces", "_pieces_size", "_seal", "wire")
 
-    def __init__(self, frame: Callable[[bytes], list[bytes]], seal: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self,
+        frame: Callable[[bytes], Sequence[bytes | bytearray]],
+        seal: Callable[[bytes | bytearray], bytes | bytearray] | None = None,
+    ) -> None:
         self._frame = frame
         self._seal = seal
         self._batch: list[bytes] = []
         self._batch_size = 0
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._pieces_size = 0
-        self.wire = memoryview(b"")
+        self.wire = NOTHING
 
     @property
     def size(self) -> int:
         """Bytes that have not been written."""
         return self._batch_size + self._pieces_size + len(self.wire)
 
-    def add(self, pieces: list[bytes]) -> None:
+    def add(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Add framed bytes, behind all that was added before."""
-        self.close_batch()
+        if self._batch:
+            self.close_batch()
         for piece in pieces:
             self._pieces.append(piece)
             self._pieces_size += len(piece)
 
-    def add_payload(self, payload: bytes, batched: bool) -> None:
-        """Add a payload.
-
-        Args:
-            payload: What the serializer gave.
-            batched: Whether it may be joined with those that leave at the same moment.
-
-        Raises:
-            ConnectionClosed: It cannot be framed any more.
-        """
-        if not batched:
-            self.add(self._frame(payload))
-            return
+    def add_payload(self, payload: bytes) -> None:
+        """Add a payload that may be joined with those that leave at the same moment."""
         if self._batch_size + len(payload) > LARGEST_BATCH:
             self.close_batch()
         self._batch.append(payload)
@@ -83,22 +79,28 @@ class Outgoing:
 
     def refill(self) -> bool:
         """Make `wire` of all that was added, if everything before has been written; say whether it holds anything."""
-        if not self.wire:
+        if self.wire:
+            return True
+        if self._batch:
             self.close_batch()
-            pieces = self._pieces
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
+        pieces = self._pieces
+        if self._seal is None:
+            if not pieces:
+                return False
+            wire = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            # Ctrl-C comes behind calls, and there is none in here: the bytes are in one of the two places.
+            self._pieces = []
             self._pieces_size = 0
-            self.wire = memoryview(self._seal(data))
+            self.wire = wire
+            return True
+        self._pieces = []
+        self._pieces_size = 0
+        self.wire = memoryview(self._seal(b"".join(pieces)))
         return bool(self.wire)
-
-    def written(self, count: int) -> None:
-        """Take note that so many bytes of `wire` are written."""
-        self.wire = self.wire[count:]
 
     def drop(self) -> None:
         """Forget everything."""
         self._batch.clear()
         self._pieces.clear()
         self._batch_size = self._pieces_size = 0
-        self.wire = memoryview(b"")
+        self.wire = NOTHING

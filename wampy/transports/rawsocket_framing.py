@@ -118,9 +118,11 @@ class FrameReader:
     def __init__(self, limit: int = LONGEST) -> None:
         self.error: RawSocketError | None = None
         self._limit = limit
-        self._buffer = bytearray()
-        # Bytes of the frame at the buffer's beginning, header included; 0 while the header is not whole.
-        self._wanted = 0
+        # Where the last bytes ended: within a header, or within a payload.
+        self._header = b""
+        self._payload: bytearray | None = None
+        self._kind = MESSAGE
+        self._missing = 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take bytes.
@@ -132,36 +134,43 @@ class FrameReader:
             The frames that are whole now: type and payload. What is wrong with the one behind them, if its type is
             unknown or it is longer than the limit, is in `error`.
         """
-        if self.error is not None:
-            return []
-        buffer = self._buffer
-        buffer += data
-        end = len(buffer)
-        if end < (self._wanted or HEADER_SIZE):
-            return []
         frames: list[tuple[int, bytes]] = []
-        at = 0
+        if self.error is not None:
+            return frames
+        at, end = 0, len(data)
+        if self._payload is not None:
+            at = min(self._missing, end)
+            self._payload += data if at == end else memoryview(data)[:at]
+            self._missing -= at
+            if self._missing:
+                return frames
+            frames.append((self._kind, bytes(self._payload)))
+            self._payload = None
+        elif self._header:
+            data = self._header + data
+            self._header = b""
+            end = len(data)
         while end - at >= HEADER_SIZE:
-            kind = buffer[at]
-            size = int.from_bytes(buffer[at + 1 : at + HEADER_SIZE], "big")
+            kind = data[at]
+            start = at + HEADER_SIZE
+            size = int.from_bytes(data[at + 1 : start], "big")
             if kind > PONG:
                 self.error = RawSocketError(f"a frame of the unknown type {kind}")
-            elif size > self._limit:
-                self.error = MessageTooLongError(size)
-            if self.error is not None:
-                buffer.clear()
                 return frames
-            following = at + HEADER_SIZE + size
-            self._wanted = following - at
-            if following > end:
-                break
-            frames.append((kind, bytes(buffer[at + HEADER_SIZE : following])))
-            at = following
-            self._wanted = 0
-        del buffer[:at]
+            if size > self._limit:
+                self.error = MessageTooLongError(size)
+                return frames
+            at = start + size
+            if at > end:
+                self._payload = bytearray(memoryview(data)[start:])
+                self._kind = kind
+                self._missing = at - end
+                return frames
+            frames.append((kind, data[start:at]))
+        self._header = data[at:]
         return frames
 
     @property
     def is_within(self) -> bool:
         """Whether the stream has stopped in the middle of a frame."""
-        return bool(self._buffer)
+        return bool(self._header) or self._payload is not None

@@ -16,7 +16,7 @@ from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyTimeOutError
 from wampy.interfaces import Backend
 from wampy.transports import tls
-from wampy.transports.connection import READ_SIZE, Connection
+from wampy.transports.connection import LARGE_READ_SIZE, READ_SIZE, Connection
 from wampy.transports.proxy import proxy_for, tunnel
 from wampy.urls import RouterUrl
 
@@ -42,6 +42,7 @@ class Stream(Connection):
         self.has_ended = False
         self.kept_alive_for: float | None = None
         self._options = options
+        self._read_size = READ_SIZE
         self._tls: tls.TlsLayer | None = None
 
     # With a deadline, while connecting.
@@ -157,8 +158,10 @@ class Stream(Connection):
         """
         if self.has_ended:
             return b""
+        sock = self._socket
+        assert sock is not None
         try:
-            data: bytes | None = self.socket.recv(READ_SIZE)
+            data: bytes | None = sock.recv(self._read_size)
         except (BlockingIOError, InterruptedError):
             data = None
         except OSError as exc:
@@ -166,6 +169,7 @@ class Stream(Connection):
         if data:
             self.reads += 1
             self.bytes_in += len(data)
+            self._read_size = READ_SIZE if len(data) < READ_SIZE else LARGE_READ_SIZE
         if self._tls is None:
             return data
         try:
@@ -190,14 +194,16 @@ class Stream(Connection):
             OSError: The stream is broken.
         """
         noted: list[int] = [] if sent is None else sent
+        sock = self._socket
+        assert sock is not None
         try:
-            noted.extend(map(self.socket.send, (data,)))
+            noted.extend(map(sock.send, (data,)))
         except (BlockingIOError, InterruptedError):
             return 0
         self.bytes_out += noted[-1]
         return noted[-1]
 
-    def seal(self, data: bytes) -> bytes:
+    def seal(self, data: bytes | bytearray) -> bytes | bytearray:
         """Turn bytes into what goes over the wire: with TLS, also what TLS itself has to say."""
         if self._tls is None:
             return data

@@ -187,7 +187,7 @@ class TlsLayer:
             self.encrypt(b"")
         return b"".join(pieces), ended
 
-    def encrypt(self, data: bytes) -> None:
+    def encrypt(self, data: bytes | bytearray) -> None:
         """Queue plaintext; `take` gives the ciphertext.
 
         In a renegotiation, which a user's context may allow, it is held back until the peer has said its part.

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import PayloadTooBig
 from websockets.extensions import ClientExtensionFactory
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
@@ -21,6 +20,7 @@ from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, Wamp
 from wampy.interfaces import Backend, Payload, Serializer
 from wampy.texts import shown
 from wampy.transports.base import SocketTransport
+from wampy.transports.frames import Incoming, data_frame
 from wampy.transports.websocket_refusal import (
     SWITCHING_PROTOCOLS,
     headers_of,
@@ -34,15 +34,11 @@ from wampy.urls import RouterUrl
 # so that no logging configuration can turn it up.
 QUIET = logging.Logger("wampy.frames", logging.CRITICAL + 1)
 
-# Empty fragments cost the sender nothing and are not counted by max_size; more than this is an attack.
-MAX_FRAGMENTS = 65_536
-
-_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
-
 # How long, in seconds, a refusal that has said its status may take to say the rest.
 REFUSAL_PATIENCE = 0.5
 
 _HEAD_SIZE = 65_536
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class WebSocket(SocketTransport):
@@ -67,9 +63,8 @@ class WebSocket(SocketTransport):
             max_size=options.max_message_size,
             logger=QUIET,
         )
-        self._fragments: list[bytes | bytearray] = []
-        self._binary = False
-        self._fault: str | None = None
+        # What came with the handshake waits for start().
+        self._early = b""
 
     # The opening handshake.
 
@@ -80,7 +75,7 @@ class WebSocket(SocketTransport):
         question = b"".join(protocol.data_to_send())
         what = "answer to the WebSocket handshake from"
         response: Response | None = None
-        head = b""
+        head = tail = b""
         while response is None and protocol.handshake_exc is None:
             try:
                 data = self._stream.ask(question, what, deadline)
@@ -98,11 +93,18 @@ class WebSocket(SocketTransport):
             if not data or not may_be_http(head):
                 protocol.receive_eof()
                 break
+            if status_of(head) == SWITCHING_PROTOCOLS:
+                # The library gets the head alone, so that the frames behind it are cut from their beginning on.
+                end = (tail + data).find(_END_OF_HEAD)
+                if end >= 0:
+                    size = end + len(_END_OF_HEAD) - len(tail)
+                    data, self._early = data[:size], data[size:]
+            tail = (tail + data)[1 - len(_END_OF_HEAD) :]
             protocol.receive_data(data)
-            # The events after the response are frames that came with it; they wait for start().
-            if protocol.events and isinstance(protocol.events[0], Response):
-                response = cast(Response, protocol.events.pop(0))
-            elif b"\r\n\r\n" in head:
+            events = protocol.events_received()
+            if events:
+                response = cast(Response, events[0])
+            elif _END_OF_HEAD in head:
                 patience = self._backend.monotonic() + REFUSAL_PATIENCE
                 deadline = patience if deadline is None else min(deadline, patience)
         if response is None or protocol.handshake_exc is not None:
@@ -117,6 +119,7 @@ class WebSocket(SocketTransport):
                 headers_of(response),
             )
         self.serializer = self._offered[chosen]
+        self._incoming = Incoming(protocol, self.serializer, self.options.max_message_size, self._ponged)
 
     def _request(self) -> Request:
         request = self._protocol.connect()
@@ -127,14 +130,18 @@ class WebSocket(SocketTransport):
 
     # Frames.
 
-    def _frame(self, payload: bytes) -> list[bytes]:
-        if self._protocol.state is not OPEN:  # its close frame came in this very turn
+    def _frame(self, payload: bytes) -> Sequence[bytes | bytearray]:
+        protocol = self._protocol
+        if protocol.state is not OPEN:  # its close frame came in this very turn
             raise ConnectionClosed("the router is closing the WebSocket")
-        if self.serializer.binary:
-            self._protocol.send_binary(payload)
+        binary = self.serializer.binary
+        if not protocol.extensions:
+            return [data_frame(payload, binary)]
+        if binary:
+            protocol.send_binary(payload)
         else:
-            self._protocol.send_text(payload)
-        return self._protocol.data_to_send()
+            protocol.send_text(payload)
+        return protocol.data_to_send()
 
     def _ping_frame(self, payload: bytes) -> list[bytes] | None:
         if self._protocol.state is not OPEN:
@@ -153,62 +160,22 @@ class WebSocket(SocketTransport):
         return [piece for piece in self._protocol.data_to_send() if piece]
 
     def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
-        protocol = self._protocol
+        protocol, incoming = self._protocol, self._incoming
+        payloads: list[Payload] = []
+        if self._early:
+            early, self._early = self._early, b""
+            payloads = incoming.feed(early)
         if data:
-            protocol.receive_data(data)
+            payloads = payloads + incoming.feed(data) if payloads else incoming.feed(data)
         elif data is not None:
             protocol.receive_eof()
-        payloads: list[Payload] = []
-        for event in protocol.events_received():
-            if isinstance(event, Frame) and event.opcode in _DATA and self._fault is None:
-                self._collect(event, payloads)
-            elif isinstance(event, Frame) and event.opcode is Opcode.PONG:
-                self._ponged(bytes(event.data))
-        if protocol.parser_exc is not None and data != b"" and self._fault is None:
-            self._fault = self._parser_failed(protocol.parser_exc)
         lost: Exception | None = None
-        if self._fault is not None:
-            lost = ConnectionClosed(self._fault)
+        if incoming.fault is not None:
+            lost = ConnectionClosed(incoming.fault)
         elif data == b"" or protocol.close_rcvd is not None:
             # The server should end the stream after both close frames, but a client may as well.
             lost = self._end_of_stream()
         return payloads, self._output(), lost
-
-    def _collect(self, frame: Frame, payloads: list[Payload]) -> None:
-        data: bytes | bytearray = frame.data  # type: ignore[assignment]
-        if frame.opcode is not Opcode.CONT:
-            self._binary = frame.opcode is Opcode.BINARY
-        if not frame.fin or self._fragments:
-            self._fragments.append(data)
-            if len(self._fragments) > MAX_FRAGMENTS:
-                self._fail(CloseCode.POLICY_VIOLATION, f"a message came in over {MAX_FRAGMENTS} fragments")
-                return
-            if not frame.fin:
-                return
-            data = b"".join(self._fragments)
-            self._fragments.clear()
-        if self._binary != self.serializer.binary:
-            kind = "binary" if self._binary else "text"
-            self._fail(CloseCode.UNSUPPORTED_DATA, f"a {kind} frame under {self.serializer.subprotocol}")
-        elif self._binary:
-            payloads.append(data)
-        else:
-            try:
-                payloads.append(data.decode())
-            except UnicodeDecodeError:
-                self._fail(CloseCode.INVALID_DATA, "a text frame that is not UTF-8")
-
-    def _fail(self, code: CloseCode, what: str) -> None:
-        self._protocol.fail(code, what)
-        self._fault = f"the router broke the rules of WebSocket: {what}"
-
-    def _parser_failed(self, error: Exception) -> str:
-        if isinstance(error, PayloadTooBig):
-            return (
-                f"the router sent a message over max_message_size ({self.options.max_message_size} bytes): {error}; "
-                "give the client a larger one, or send less at once"
-            )
-        return f"the router broke the rules of WebSocket: {error}"
 
     def _end_of_stream(self) -> ConnectionClosed:
         protocol = self._protocol

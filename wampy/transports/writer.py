@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wampy.errors import WampyError
 from wampy.interfaces import Backend, Slot, Watch
-from wampy.transports.outgoing import Outgoing
+from wampy.transports.outgoing import NOTHING, Outgoing
 from wampy.transports.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -52,10 +52,11 @@ class Writer:
         frame: Turns a payload into the bytes that carry it; what it raises goes to the sender.
     """
 
-    def __init__(self, stream: Stream, backend: Backend, frame: Callable[[bytes], list[bytes]]) -> None:
+    def __init__(self, stream: Stream, backend: Backend, frame: Callable[[bytes], Sequence[bytes | bytearray]]) -> None:
         self._stream = stream
         self._backend = backend
-        self._outgoing = Outgoing(frame, stream.seal)
+        self._frame = frame
+        self._outgoing = Outgoing(frame, stream.seal if stream.url.secure else None)
         self._watch: Watch | None = None
         # 0.0: not corked; infinity: in a reader's turn.
         self._corked_until = 0.0
@@ -101,14 +102,21 @@ class Writer:
             if line:
                 self._call_next()
 
-    def add(self, pieces: list[bytes]) -> None:
+    def add(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Add framed bytes, which leave with the next `write_out`."""
         self._outgoing.add(pieces)
 
     def send(self, payload: bytes, batched: bool) -> None:
         """Frame a payload and write what can be written now, unless writing is corked."""
-        self._outgoing.add_payload(payload, batched)
-        self.flush()
+        outgoing = self._outgoing
+        if batched:
+            outgoing.add_payload(payload)
+        else:
+            outgoing.add(self._frame(payload))
+        if self._corked_until and self._backend.monotonic() < self._corked_until:
+            return
+        if not outgoing.wire:
+            self.write_out()
 
     def flush(self) -> None:
         """Write what can be written now, unless writing is corked or the kernel has had enough."""
@@ -162,13 +170,13 @@ class Writer:
             self._stream.end()
 
     def _write_while_taken(self) -> None:
-        outgoing = self._outgoing
+        outgoing, stream = self._outgoing, self._stream
         while True:
             sent: list[int] = []
             try:
                 if not outgoing.refill():  # TLS seals here, and may find the stream broken
                     return
-                self._stream.transmit(outgoing.wire, sent)
+                stream.transmit(outgoing.wire, sent)
             except OSError as exc:
                 self.error = exc
                 outgoing.drop()
@@ -177,8 +185,10 @@ class Writer:
                 return
             finally:
                 if sent:
+                    # Ctrl-C comes behind calls, and there is none in here.
                     self.written += sent[0]
-                    outgoing.written(sent[0])
+                    rest = outgoing.wire[sent[0] :]
+                    outgoing.wire = rest if rest else NOTHING  # an empty view would keep what was written
             if not sent:
                 return
 
@@ -208,7 +218,7 @@ class Writer:
                 sent = self._stream.transmit(self._outgoing.wire)
                 if not sent:
                     break
-                self._outgoing.written(sent)
+                self._outgoing.wire = self._outgoing.wire[sent:]
         except OSError:
             logger.debug("%s: the last bytes could not be written", self._stream.url.redacted)
         self._outgoing.drop()

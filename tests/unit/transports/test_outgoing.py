@@ -9,22 +9,26 @@ from wampy.serializers import get_serializer
 from wampy.transports.outgoing import LARGEST_BATCH, Outgoing
 
 
+def framed(payload):
+    return [b"<", payload, b">"]
+
+
 @pytest.fixture
 def outgoing():
-    return Outgoing(lambda payload: [b"<", payload, b">"], lambda data: data and b"/" + data)
+    return Outgoing(framed, lambda data: data and b"/" + data)
 
 
 def drain(outgoing):
     written = b""
     while outgoing.refill():
         written += bytes(outgoing.wire[:3])
-        outgoing.written(min(3, len(outgoing.wire)))
+        outgoing.wire = outgoing.wire[3:]
     return written
 
 
 def test_payloads_are_framed_one_by_one(outgoing):
     for payload in (b"a", b"b"):
-        outgoing.add_payload(payload, batched=False)
+        outgoing.add(framed(payload))
     assert outgoing.size == 6
     assert drain(outgoing) == b"/<a><b>"
     assert outgoing.size == 0
@@ -33,48 +37,46 @@ def test_payloads_are_framed_one_by_one(outgoing):
 
 def test_payloads_of_a_batch_share_a_frame(outgoing):
     for payload in (b"a", b"b", b"c"):
-        outgoing.add_payload(payload, batched=True)
+        outgoing.add_payload(payload)
     assert outgoing.size == 3
     assert outgoing.refill() and outgoing.size == 6
-    outgoing.add_payload(b"d", batched=True)
+    outgoing.add_payload(b"d")
     assert drain(outgoing) == b"/<abc>/<d>"
 
 
 def test_what_is_framed_already_does_not_overtake_a_batch(outgoing):
-    outgoing.add_payload(b"a", batched=True)
+    outgoing.add_payload(b"a")
     outgoing.add([b"PONG"])
-    outgoing.add_payload(b"b", batched=True)
+    outgoing.add_payload(b"b")
     assert drain(outgoing) == b"/<a>PONG<b>"
 
 
 def test_a_batch_has_a_limit_and_a_larger_message_goes_alone(outgoing):
     small, large = b"s" * 1000, b"l" * (LARGEST_BATCH + 1)
     for payload in [small] * 70 + [large, small]:
-        outgoing.add_payload(payload, batched=True)
+        outgoing.add_payload(payload)
     frames = drain(outgoing).strip(b"/<>").split(b"><")
     assert [len(frame) for frame in frames] == [65_000, 5_000, len(large), 1_000]
     assert b"".join(frames) == small * 70 + large + small
 
 
 def test_what_is_dropped_is_gone(outgoing):
-    outgoing.add_payload(b"a", batched=True)
+    outgoing.add_payload(b"a")
     outgoing.add([b"b"])
     outgoing.refill()
-    outgoing.add_payload(b"c", batched=True)
-    outgoing.add_payload(b"d", batched=False)
+    outgoing.add_payload(b"c")
+    outgoing.add(framed(b"d"))
     outgoing.drop()
     assert outgoing.size == 0 and not outgoing.refill()
 
 
-def test_a_batch_that_cannot_be_framed_any_more_is_lost_and_a_single_payload_raises():
+def test_a_batch_that_cannot_be_framed_any_more_is_lost():
     def closed(payload):
         raise ConnectionClosed("the router is closing the WebSocket")
 
     outgoing = Outgoing(closed, bytes)
-    outgoing.add_payload(b"a", batched=True)
+    outgoing.add_payload(b"a")
     assert not outgoing.refill() and outgoing.size == 0
-    with pytest.raises(ConnectionClosed):
-        outgoing.add_payload(b"a", batched=False)
 
 
 # The same over a socket.

@@ -13,7 +13,7 @@ from websockets.frames import CloseCode, Opcode
 from websockets.sync.server import serve
 
 from wampy.errors import ConnectionClosed, ConnectionError, HandshakeError, WampyTimeOutError
-from wampy.transports import SecureWebSocket, WebSocket, transport_for, websocket
+from wampy.transports import SecureWebSocket, WebSocket, frames, transport_for
 
 SUBPROTOCOL = "Sec-WebSocket-Protocol: wamp.2.json\r\n"
 
@@ -541,7 +541,7 @@ def test_frames_that_are_none(connect, green, data):
 
 
 def test_empty_fragments_without_end(connect, green, monkeypatch):
-    monkeypatch.setattr(websocket, "MAX_FRAGMENTS", 100)
+    monkeypatch.setattr(frames, "MAX_FRAGMENTS", 100)
     opened = connect()
     opened.peer.raw(b"\x01\0" + b"\0\0" * 200)
     text, code = fails(opened, green)

@@ -1,7 +1,9 @@
 """Writing: whole frames whoever sends, room, corking, and the end, over a real socket."""
 
+import itertools
 import select
 import socket
+import sys
 import time
 
 import pytest
@@ -175,7 +177,8 @@ def test_after_a_write_error_what_the_router_said_is_still_read(connect, green):
 
 
 def test_after_a_write_error_the_router_is_heard_to_the_end(connect, green, monkeypatch):
-    monkeypatch.setattr(stream, "READ_SIZE", 16)  # many turns of the reader
+    for name in ("READ_SIZE", "LARGE_READ_SIZE"):
+        monkeypatch.setattr(stream, name, 16)  # many turns of the reader
     opened = connect()
     words = [f"word {number}" for number in range(50)]
     opened.peer.say(*words)
@@ -333,3 +336,49 @@ def test_who_gives_up_leaves_the_line_and_lets_the_next_one_go_on(connect, green
         opened.peer.hear()
     assert patient.result() is True
     assert not writer._room_waiters
+
+
+def interrupt_at(number):
+    """Raise KeyboardInterrupt at the so many-th call, or end of one, of this thread: only there a signal gets in."""
+    left = number
+
+    def count(frame, event, argument):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    sys.setprofile(count)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize("waiting", [0, 3], ids=["with nothing in front of it", "with some in front of it"])
+def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect, green, size, waiting):
+    opened = connect()
+    transport, writer = opened.transport, opened.transport._writer
+    sent, unsure = [], []
+    for number in itertools.count(1):
+        if waiting:
+            writer.cork()
+            for each in range(waiting):
+                sent.append(text(f"{number} in front {each}", size).decode().strip('"'))
+                transport.send(sent[-1].join('""').encode())
+            writer._corked_until = 0.0
+        message = text(number, size)
+        try:
+            interrupt_at(number)
+            transport.send(message)
+            sys.setprofile(None)
+        except KeyboardInterrupt:
+            unsure.append(message.decode().strip('"'))
+        else:
+            sent.append(message.decode().strip('"'))
+            break
+        green.sleep(0)
+    assert len(unsure) > 15, "it was interrupted hardly anywhere"
+    transport.send(b'"the end"')
+    heard = []
+    while not heard or heard[-1] != "the end":
+        heard.append(opened.peer.hear())
+    assert len(set(heard)) == len(heard), "something was sent twice"
+    assert [each for each in heard if each not in unsure] == [*sent, "the end"]
