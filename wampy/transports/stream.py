@@ -21,6 +21,10 @@ from wampy.transports.proxy import proxy_for, tunnel
 from wampy.urls import RouterUrl
 
 
+# Only Linux has it.
+_MORE: int = getattr(socket, "MSG_MORE", 0)
+
+
 class Stream(Connection):
     """Bytes to and from a router.
 
@@ -179,13 +183,14 @@ class Stream(Connection):
         self.has_ended = ended and bool(plain)
         return plain or (b"" if ended else None)
 
-    def transmit(self, data: Any, sent: list[int] | None = None) -> int:
+    def transmit(self, data: Any, sent: list[int] | None = None, more: bool = False) -> int:
         """Write what the kernel takes of bytes that `seal` gave.
 
         Args:
             data: The bytes.
             sent: Gets the number too, also when Ctrl-C comes just after the kernel has taken them: there is no
                 Python between the two in which the exception could be raised.
+            more: Whether more follows at once, so that the kernel may wait for it; see `can_hold_back`.
 
         Returns:
             How many; 0 when it takes none now.
@@ -197,11 +202,21 @@ class Stream(Connection):
         sock = self._socket
         assert sock is not None
         try:
-            noted.extend(map(sock.send, (data,)))
+            noted.extend(map(sock.send, (data,), (_MORE if more else 0,)))
         except (BlockingIOError, InterruptedError):
             return 0
         self.bytes_out += noted[-1]
         return noted[-1]
+
+    @property
+    def can_hold_back(self) -> bool:
+        """Whether the kernel can be asked to wait for more. It does so for a fifth of a second, or until `push`."""
+        return bool(_MORE) and not self.url.scheme.endswith("+unix")
+
+    def push(self) -> None:
+        """Have the kernel send what it was asked to hold back."""
+        with suppress(OSError):  # it may be gone, which the reader is told
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def seal(self, data: bytes | bytearray) -> bytes | bytearray:
         """Turn bytes into what goes over the wire: with TLS, also what TLS itself has to say."""
