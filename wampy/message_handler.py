@@ -162,7 +162,7 @@ class MessageHandler:
         session = self.session
         pending = session.take(message_obj)
         if pending is None or pending.subject is None:
-            session.removed.append(role_id)  # asked for by hand: the router delivers, and that is no violation
+            session.remember_removed(role_id)  # asked for by hand: the router delivers, and that is no violation
         elif pending.given_up:
             session.give_back(pending.subject, role_id)
         elif isinstance(pending.subject, Registration):

@@ -7,7 +7,6 @@ at the next message.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from wampy.constants import REMEMBERED_ROLES
@@ -34,7 +33,7 @@ class Registry(Exchange):
         super().__init__(*args)
         self.registration_map: dict[int, Registration] = {}
         self.subscription_map: dict[int, list[Subscription]] = {}
-        self.removed: deque[int] = deque(maxlen=REMEMBERED_ROLES)
+        self.removed: list[int] = []
         # Roles that were just being given up when the session ended.
         self._unwanted: list[Role] = []
 
@@ -75,6 +74,12 @@ class Registry(Exchange):
         self._reply(pending)
         return pending.subject
 
+    def remember_removed(self, role_id: int) -> None:
+        """Note the id of a role that is gone, or was never ours to keep."""
+        self.removed.append(role_id)
+        if len(self.removed) > REMEMBERED_ROLES:
+            del self.removed[0]
+
     def add_registration(self, registration: Registration, registration_id: int) -> None:
         """Bind a registration to its id; from here on invocations reach it."""
         registration.id = registration_id
@@ -92,7 +97,7 @@ class Registry(Exchange):
         registration = self.registration_map.pop(registration_id, None)
         if registration is not None:
             registration.id = None
-            self.removed.append(registration_id)
+            self.remember_removed(registration_id)
         return registration
 
     def remove_subscription(self, subscription_id: int) -> list[Subscription]:
@@ -101,7 +106,7 @@ class Registry(Exchange):
         for subscription in sharing:
             subscription.id = None
         if sharing:
-            self.removed.append(subscription_id)
+            self.remember_removed(subscription_id)
         return sharing
 
     def forget(self, role: Role) -> None:
@@ -116,7 +121,7 @@ class Registry(Exchange):
     def give_back(self, role: Role, role_id: int) -> None:
         """Undo a role that the router has acknowledged, but nobody has waited for that."""
         role.id = None
-        self.removed.append(role_id)
+        self.remember_removed(role_id)
         if isinstance(role, Registration):
             self.registration_map.pop(role_id, None)
             self._tell(Unregister(None, role_id), role.procedure, None)

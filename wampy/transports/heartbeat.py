@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -109,13 +108,14 @@ class RoundTrips:
         self._backend = backend
         self._number = 0
         # Those under way: payload, and when it left. Of a router that answers none, the newest are enough.
-        self._under_way: deque[tuple[bytes, float]] = deque(maxlen=_UNDER_WAY)
+        self._under_way: list[tuple[bytes, float]] = []
 
     def ping(self) -> bytes:
         """Return the payload of a ping that leaves now."""
         self._number += 1
         payload = b"wampy %d" % self._number
         self._under_way.append((payload, self._backend.monotonic()))
+        del self._under_way[:-_UNDER_WAY]
         return payload
 
     def pong(self, payload: bytes) -> None:
@@ -123,8 +123,7 @@ class RoundTrips:
         for number, (sent, at) in enumerate(self._under_way, 1):
             if sent == payload:
                 self.last = self._backend.monotonic() - at
-                for _ in range(number):  # those before it need not be answered any more (RFC 6455, section 5.5.3)
-                    self._under_way.popleft()
+                del self._under_way[:number]  # those before it need not be answered any more (RFC 6455, section 5.5.3)
                 return
 
 

@@ -20,7 +20,6 @@ from wampy.transports.connection import LARGE_READ_SIZE, READ_SIZE, Connection
 from wampy.transports.proxy import proxy_for, tunnel
 from wampy.urls import RouterUrl
 
-
 # Only Linux has it.
 _MORE: int = getattr(socket, "MSG_MORE", 0)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from wampy.errors import WampyError
@@ -70,7 +69,7 @@ class Writer:
         self._push_is_due = False
         self._writing_wanted = False
         # Who waits for room, the first in front.
-        self._room_waiters: deque[RoomWaiter] = deque()
+        self._room_waiters: list[RoomWaiter] = []
         self._refusing = False
         self._ending = False
         self.written = 0
