@@ -448,8 +448,6 @@ BEHIND = {
 def test_lies_right_behind_the_handshake(ordeal, green, wamp, name, together):
     """The router has not even waited for HELLO."""
     sent, cause = BEHIND[name]
-    if together and name == "WELCOME and a bad frame":
-        cause = "WELCOME while the session was new"  # no HELLO can be sent into a WebSocket that is broken already
     client = ordeal.make()
     starting = green.spawn(client.start)
     peer = ordeal.router.accept(handshake=False)

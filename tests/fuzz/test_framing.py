@@ -39,20 +39,26 @@ class Wire:
         server: The server's side of the WebSocket, of the `websockets` library.
         chunks: What comes in after the server's answer to the handshake.
         together: How many chunks come together with the answer.
+        cut: After how many bytes the answer, with these chunks, is cut in two; 0 for nowhere.
     """
 
-    def __init__(self, server, chunks, together):
+    def __init__(self, server, chunks, together, cut=0):
         self._server = server
         self._incoming = list(chunks)
         self._together = together
+        self._cut = cut
 
     def ask(self, data, what, deadline):
+        if not data:
+            return self.read(what, deadline)
         self._server.receive_data(data)
         (request,) = self._server.events_received()
         assert isinstance(request, Request)
         self._server.send_response(self._server.accept(request))
         answer = b"".join(self._server.data_to_send())
-        self._incoming[: self._together] = [answer + b"".join(self._incoming[: self._together])]
+        answer += b"".join(self._incoming[: self._together])
+        pieces = [answer[: self._cut], answer[self._cut :]]
+        self._incoming[: self._together] = [piece for piece in pieces if piece]
         return self.read(what, deadline)
 
     def read(self, what, deadline):
@@ -62,7 +68,7 @@ class Wire:
         return self._incoming
 
 
-def received(backend, chunks, serializer, together=0):
+def received(backend, chunks, serializer, together=0, cut=0):
     """Let a WebSocket read these chunks and then the end of the stream.
 
     Returns:
@@ -70,7 +76,7 @@ def received(backend, chunks, serializer, together=0):
     """
     transport = transport_for("ws://localhost/", backend, [serializer], max_message_size=MAX_SIZE)
     server = ServerProtocol(subprotocols=[Subprotocol(serializer.subprotocol)], max_size=None, logger=QUIET)
-    transport._stream = wire = Wire(server, chunks, together)
+    transport._stream = wire = Wire(server, chunks, together, cut)
     transport._shake_hands(None)
     payloads, answers, lost = [], [], None
     # As the reader does it: what came with the handshake, then one look at each readiness, until the end.
@@ -189,6 +195,15 @@ def test_whole_or_cut_up_is_the_same(backend, name):
         assert received(backend, pieces, serializer, together) == whole
 
     check()
+
+
+def test_the_answer_to_the_handshake_may_be_cut_anywhere(backend):
+    serializer = get_serializer("json")
+    chunks = [frame(Opcode.TEXT, b"[1]"), frame(Opcode.PING, b"x"), frame(Opcode.CLOSE, b"\x03\xe8bye")]
+    whole = received(backend, chunks, serializer)
+    assert whole[0] == ["[1]"]
+    for cut in range(1, 300):
+        assert received(backend, chunks, serializer, together=3, cut=cut) == whole
 
 
 @pytest.mark.parametrize("name", ["json", "cbor"])

@@ -119,8 +119,8 @@ class Incoming:
         self._first = _BINARY if serializer.binary else _TEXT
         self._max_message_size = limit
         self._limit: float = math.inf if limit is None else limit
-        # Whether the library is given everything that follows.
-        self._left_to_library = bool(protocol.extensions)
+        # Whether the library is given everything that follows. The first compressed frame brings that about too.
+        self._left_to_library = False
         # Where the last bytes ended: within a header, within a message that is cut here, or within a frame that the
         # library is given; one of the three at most.
         self._header = b""

@@ -1,4 +1,7 @@
-"""WAMP over WebSocket (WAMP, "WebSocket Transport"), on the Sans-I/O core of the `websockets` library."""
+"""WAMP over WebSocket (WAMP, "WebSocket Transport"), on the Sans-I/O core of the `websockets` library.
+
+Whole data frames take a shorter way, see `wampy.transports.frames`.
+"""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def test_after_a_fault_of_the_message_nothing_is_read_any_more():
         assert answer[0] is Opcode.CLOSE
 
 
-def test_a_compressed_connection_is_the_librarys():
+def test_compressed_and_other_messages_on_one_connection():
     def deflate():
         return PerMessageDeflate(False, False, 12, 12, {"memLevel": 5})
 
@@ -182,9 +182,14 @@ def test_a_compressed_connection_is_the_librarys():
     incoming = Incoming(core, get_serializer("json"), LIMIT, lambda payload: None)
     for number in range(3):
         server.send_text(b'["again and again", %d]' % number)
-    stream = b"".join(server.data_to_send()) + text(b"not compressed")
+    server.send_text(b'["again ', fin=False)
+    server.send_ping(b"x")
+    server.send_continuation(b'and again", 3]', fin=True)
+    stream = text(b"not compressed") + b"".join(server.data_to_send()) + text(b"not compressed")
     heard = [message for octet in stream for message in incoming.feed(bytes([octet]))]
-    assert heard == [f'["again and again", {number}]' for number in range(3)] + ["not compressed"]
+    again = [f'["again and again", {number}]' for number in range(4)]
+    assert heard == ["not compressed", *again, "not compressed"]
+    assert incoming.fault is None
 
 
 def test_a_message_in_many_pieces_costs_no_more_than_its_bytes():
