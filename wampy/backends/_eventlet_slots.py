@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
+from collections import deque
 from typing import Any
 
 with warnings.catch_warnings():
@@ -26,45 +28,79 @@ def living_hub() -> Any:
     return hub
 
 
-# Hub to the slots that were filled since it last woke their waiters.
-_woken: dict[Any, list[tuple[EventletSlot, Any]]] = {}
+class _Woken(deque[tuple["EventletSlot", Any]]):
+    """Slots that were filled, and who is to be woken for that."""
+
+    __slots__ = ("timer",)
+    #: What will wake them, unless they are woken behind a turn of the reader.
+    timer: Any
+
+
+# By hub: those that are being collected.
+_woken: dict[Any, _Woken] = {}
+
+
+def switch_and_wake(hub: Any, reader: Any) -> None:
+    """Switch to a reader, and behind its turn to those who wait for the slots that it has filled; called by the hub.
+
+    Hot: the answers of one turn come together, and a timer of the hub's costs more than a switch.
+
+    Args:
+        hub: The hub.
+        reader: The green thread to switch to.
+    """
+    if hub in _woken:  # a timer will see to them all
+        reader.switch()
+        return
+    woken = _woken[hub] = _Woken()
+    woken.timer = None
+    try:
+        reader.switch()
+        _wake_all(hub, woken)
+    except BaseException as exc:
+        # Ctrl-C, or what was raised in a green thread that nobody guards; those who are left are a timer's.
+        if _woken.get(hub) is woken:
+            del _woken[hub]
+        if woken:
+            hub.schedule_call_global(0, _wake_all, hub, woken)
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+            raise
+        traceback.print_exc()  # the hub would blame, and drop, the descriptor
 
 
 def _wake_soon(hub: Any, slot: EventletSlot, waiter: Any) -> None:
-    """Have the hub switch to who waits for a slot that has just been filled.
-
-    Hot: the answers of one turn of a reader come together, and a timer of the hub's costs more than a switch, so one
-    timer wakes all of their waiters.
-    """
+    """Have the hub switch to who waits for a slot that has just been filled."""
     woken = _woken.get(hub)
-    if woken is None:
-        woken = _woken[hub] = []
-        hub.schedule_call_global(0, _wake_all, hub, woken)
+    # Ctrl-C may have come when the timer had just been called.
+    if woken is None or (woken.timer is not None and woken.timer.called):
+        woken = _Woken(woken or ())
+        woken.timer = hub.schedule_call_global(0, _wake_all, hub, woken)
+        _woken[hub] = woken
     woken.append((slot, waiter))
 
 
-def _wake_all(hub: Any, woken: list[tuple[EventletSlot, Any]]) -> None:
-    _woken.pop(hub, None)  # those that are woken may fill slots themselves, for the next time
+def _wake_all(hub: Any, woken: _Woken) -> None:
+    number = len(woken)
     main: tuple[EventletSlot, Any] | None = None
-    at = 0
     try:
-        while at < len(woken):
-            slot, waiter = woken[at]
-            at += 1
+        if _woken.get(hub) is woken:
+            del _woken[hub]  # those that are woken may fill slots themselves, for the next time
+        while woken:
+            slot, waiter = woken.popleft()
             if waiter.parent is None:
                 main = slot, waiter
             else:
                 slot.wake(waiter)
     except BaseException:
-        for slot, waiter in woken[at:]:
-            _wake_soon(hub, slot, waiter)
+        if woken and woken.timer is not None:
+            hub.schedule_call_global(0, _wake_all, hub, woken)
         raise
     finally:
         if main is not None:
             # The main program last, when what the others wrote has gone out: it is the one that may go on to block
             # natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
             slot, waiter = main
-            if at == 1 == len(woken) and not _is_anything_due(hub):
+            if number == 1 and not _is_anything_due(hub):
                 slot.wake(waiter)
             else:
                 hub.schedule_call_global(0, slot.wake, waiter)

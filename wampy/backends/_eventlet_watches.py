@@ -12,6 +12,7 @@ from typing import Any
 import eventlet.hubs
 from eventlet.support import greenlets as greenlet
 
+from wampy.backends._eventlet_slots import switch_and_wake
 from wampy.interfaces import Socket, Watch
 
 _get_hub = eventlet.hubs.get_hub
@@ -44,8 +45,8 @@ class _Readers:
         reader, self._parked = self._parked, None
         if reader is None:
             reader = greenlet.greenlet(self._run, self._hub.greenlet)
-        self._next, watch.reader = watch, reader
-        reader.switch()
+        self._next = watch
+        switch_and_wake(self._hub, reader)
 
     def _run(self) -> None:
         this = _getcurrent()
@@ -58,6 +59,8 @@ class _Readers:
             self._parked = this
             try:
                 self._hub.switch()
+            except greenlet.GreenletExit:
+                return  # Ctrl-C came when it was to be served, and it was forgotten
             except BaseException as exc:
                 # Only what was meant for somebody else comes here, as a timeout that a handler forgot.
                 if isinstance(exc, (KeyboardInterrupt, SystemExit)):
@@ -96,6 +99,7 @@ class EventletWatch(Watch):
     def turn(self) -> None:
         """Read; in the reader."""
         try:
+            self.reader = _getcurrent()
             self._on_readable()
             self._begin_to_listen()
         except (KeyboardInterrupt, SystemExit):
