@@ -20,7 +20,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from wampy import Client, Reconnect, callee
+from wampy import Client, Reconnect
 from wampy.backends import get_backend
 from wampy.errors import WampyError
 
