@@ -229,8 +229,20 @@ class Backend(ABC):
         """The clock that deadlines are measured by, in seconds."""
 
     @abstractmethod
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
-        """Look a stream address up, as ``socket.getaddrinfo`` does, without blocking other green threads."""
+    def resolve(
+        self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None
+    ) -> Sequence[tuple[Any, ...]]:
+        """Look a stream address up, as ``socket.getaddrinfo`` does, without blocking other green threads.
+
+        Args:
+            host, port, family: As in ``socket.getaddrinfo``.
+            deadline: When to give up.
+            turn: A slot to wait at. Whoever fills it ends the look-up, and no addresses are returned.
+
+        Raises:
+            TimeoutError: The deadline has come.
+            OSError: The name cannot be looked up.
+        """
 
     @abstractmethod
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:

@@ -11,20 +11,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wampy.errors import WampyError
-from wampy.interfaces import Socket
+from wampy.interfaces import Backend, Slot, Socket
 
 Addresses = Sequence[tuple[Any, ...]]
 
 
 def look_up(
+    backend: Backend,
     host: str,
     port: int,
     family: int,
+    deadline: float | None,
+    turn: Slot | None,
     *,
     ask: Callable[..., Addresses],
     make_pair: Callable[[], tuple[Socket, Socket]],
     start_thread: Callable[[Callable[[], None]], Any],
-    wait: Callable[[Socket], bool],
 ) -> Addresses:
     """Look a name up by the system's resolver, on an OS thread of its own.
 
@@ -32,13 +34,12 @@ def look_up(
     green thread for as long as a name server takes.
 
     Args:
+        backend: The verbs.
         host: A name, or an address, which needs no thread.
-        port: As in ``socket.getaddrinfo``.
-        family: Likewise.
+        port, family, deadline, turn: As in `Backend.resolve`.
         ask: The real ``getaddrinfo``.
         make_pair: The real ``socketpair``.
         start_thread: Runs a function on an OS thread.
-        wait: Waits until a socket can be read; says whether that was in time.
 
     Raises:
         TimeoutError: It was not.
@@ -51,6 +52,7 @@ def look_up(
         pass  # a name: ask the system
     except UnicodeError as exc:
         raise socket.gaierror(socket.EAI_NONAME, f"not a host name ({exc})") from exc
+    turn = turn or backend.slot()
     ours, theirs = make_pair()
     outcome: list[Any] = []
 
@@ -60,7 +62,10 @@ def look_up(
         except Exception as exc:  # the waiter raises it
             outcome.append(exc)
         finally:
-            theirs.close()  # wakes the waiter, which reads the end of the stream
+            theirs.close()  # there is the end of the stream to read then
+
+    def ended() -> None:
+        turn.set()
 
     try:
         try:
@@ -68,11 +73,16 @@ def look_up(
         except BaseException:
             theirs.close()
             raise
-        if not wait(ours):
-            raise TimeoutError(f"looking up {host!r} took too long")
+        watch = backend.watch(ours, ended)
+        try:
+            in_time = turn.wait(None if deadline is None else deadline - backend.monotonic())
+        finally:
+            watch.close()
     finally:
         ours.close()
-    found = outcome[0]
+    if not in_time:
+        raise TimeoutError(f"looking up {host!r} took too long")
+    found = outcome[0] if outcome else ()
     if isinstance(found, Exception):
         raise found
     addresses: Addresses = found

@@ -350,15 +350,19 @@ class EventletBackend(Backend):
         if _getcurrent() is _get_hub().greenlet:
             raise in_the_hub(self.name)
 
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+    def resolve(
+        self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None
+    ) -> Sequence[tuple[Any, ...]]:
         return look_up(
+            self,
             host,
             port,
             family,
+            deadline,
+            turn,
             ask=_getaddrinfo,
             make_pair=_socket.socketpair,
             start_thread=lambda look: _threading.Thread(target=look, name=f"wampy-resolve-{host}", daemon=True).start(),
-            wait=lambda sock: self.wait(sock, READ, deadline),
         )
 
     def monkey_patch(self) -> None:

@@ -369,16 +369,20 @@ class GeventBackend(Backend):
         if _getcurrent() is _get_hub():
             raise in_the_hub(self.name)
 
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+    def resolve(
+        self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None
+    ) -> Sequence[tuple[Any, ...]]:
         # On a thread that is not of gevent's pool: a few names whose server is silent would fill that.
         return look_up(
+            self,
             host,
             port,
             family,
+            deadline,
+            turn,
             ask=_getaddrinfo,
             make_pair=_real_pair,
             start_thread=lambda look: _start_thread(look, ()),
-            wait=lambda sock: self.wait(sock, READ, deadline),
         )
 
     def monkey_patch(self) -> None:

@@ -149,7 +149,9 @@ class ThreadingBackend(Backend):
         if here.in_timers:
             raise WampyError("a blocking request was made in a timer's callback, where nothing may block")
 
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+    def resolve(
+        self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None
+    ) -> Sequence[tuple[Any, ...]]:
         # On a thread of its own, because nothing can interrupt the system's resolver.
         kind = socket.SOCK_STREAM
         try:
@@ -158,7 +160,7 @@ class ThreadingBackend(Backend):
             pass  # a name: ask the system
         except UnicodeError as exc:
             raise socket.gaierror(socket.EAI_NONAME, f"not a host name ({exc})") from exc
-        slot = ThreadSlot()
+        slot = turn or ThreadSlot()
 
         def look_up() -> None:
             try:
@@ -171,7 +173,7 @@ class ThreadingBackend(Backend):
             raise TimeoutError(f"looking up {host!r} took too long")
         if isinstance(slot.value, OSError):
             raise slot.value
-        addresses: Sequence[tuple[Any, ...]] = slot.value
+        addresses: Sequence[tuple[Any, ...]] = slot.value or ()
         return addresses
 
     def monkey_patch(self) -> None:

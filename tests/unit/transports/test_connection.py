@@ -76,7 +76,7 @@ class Addresses:
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
-    def resolve(self, host, port, family, deadline):
+    def resolve(self, host, port, family, deadline, turn):
         kind = socket.SOCK_STREAM
         return [(socket.AF_INET, kind, socket.IPPROTO_TCP, "", address) for address in self._addresses]
 
@@ -121,7 +121,7 @@ def test_when_the_last_address_is_silent_too_the_time_is_over(make, backend, soo
 
 def test_a_look_up_that_takes_too_long(make, backend, soon):
     class Slow(Addresses):
-        def resolve(self, host, port, family, deadline):
+        def resolve(self, host, port, family, deadline, turn):
             backend.sleep(max(deadline - backend.monotonic(), 0))
             raise TimeoutError
 
