@@ -129,6 +129,22 @@ def test_a_look_up_that_takes_too_long(make, backend, soon):
         make("ws://slow.example/", Slow(backend)).open(soon(0.05))
 
 
+def test_giving_up_ends_the_look_up(make, backend, green, soon):
+    class Silent(Addresses):
+        def resolve(self, host, port, family, deadline, turn):
+            turn.wait(deadline - backend.monotonic())
+            return []
+
+    connection = make("ws://silent.example/", Silent(backend))
+    opening = green.waiting(connection.open, soon(10.0))
+    connection.give_up()
+    error = opening.error(3.0)
+    assert isinstance(error, ConnectionClosed)
+    assert error.clean
+    with pytest.raises(ConnectionClosed):
+        connection.open(soon())
+
+
 def test_giving_up_in_the_look_up(make, backend, router, green, soon):
     class Slow(Addresses):
         def resolve(self, *args):
