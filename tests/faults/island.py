@@ -19,6 +19,7 @@ import os
 import queue
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -179,6 +180,10 @@ class Island:
                 assert self._process.wait(10) == 0, lines
                 return at, lines
             lines.append(line)
+
+    def interrupt(self):
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def close(self):
         """End all of it."""

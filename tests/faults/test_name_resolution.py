@@ -1,6 +1,7 @@
 """The router has a name, and the name servers fail for a while: real ones, asked by the system's own resolver."""
 
 import textwrap
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -121,6 +122,52 @@ def test_a_client_is_back_when_the_name_servers_are(island, way):
     assert "joined ws://router.example:" in joined
 
 
+CHANGES = [
+    ("SERVFAIL", "Temporary failure in name resolution"),
+    ("NXDOMAIN", "Name or service not known"),
+    ("silence", "no name server has answered"),
+]
+
+
+def test_there_is_one_record_for_each_change(island):
+    here = island(COMES_BACK)
+    _, _, said = lose_the_router(here, CHANGES[0][0])
+    for way, text in CHANGES:
+        here.names.way = way
+        _, line, before = here.hear("LOG")
+        said += [*before, line]
+        assert text in line
+        said += [line for _ in range(3) for line in here.hear("attempt")[2]]
+    here.names.way = "answer"
+    said += here.hear("joined")[2]
+    said += here.rest()[1]
+    records = [line for line in said if line.startswith("LOG")]
+    assert len(records) == 2 + len(CHANGES), records
+
+
+SEVERAL = """
+    urls = [URL, URL.replace("router.", "other."), URL.replace("router.", "third.")]
+    with Watcher(url=urls, reconnect=QUICK, open_timeout=0.6) as client:
+        client.until(joins=2)
+"""
+
+
+def test_several_names_that_nobody_tells_anything_about(island):
+    """Whoever has several routers hears of each of them, once, and that none could be joined."""
+    here = island(SEVERAL)
+    _, _, said = lose_the_router(here, "silence")
+    for _ in range(5):
+        said += here.hear("attempt")[2]
+    here.names.way = "answer"
+    said += here.hear("joined")[2]
+    said += here.rest()[1]
+    lost, *failing, joined = (line for line in said if line.startswith("LOG"))
+    assert "was lost" in lost
+    assert [text.endswith("; trying the next URL") for text in failing] == [True, True, False]
+    assert "none of 3 routers could be joined" in failing[-1]
+    assert "joined ws://" in joined
+
+
 STOPS = """
     with Watcher(url=URL, reconnect=QUICK, open_timeout=30.0, close_timeout=5.0) as client:
         while client.session is not None:
@@ -139,6 +186,58 @@ def test_a_silent_name_server_holds_nobody_up_who_stops(island):
     ended_at, _ = here.rest()
     assert float(line.split()[1]) < SLACK
     assert ended_at - stopped_at < SLACK, "the program's end has waited for the name server"
+
+
+LEAVES = """
+    client = Client(url=URL, open_timeout=30.0, close_timeout=5.0)
+
+    def leave():
+        sleep(0.5)
+        client.stop()
+        say("stopped")
+
+    get_backend().spawn(get_backend().outside, leave)
+    try:
+        client.start()
+    except WampyError as error:
+        say(type(error).__name__, error)
+    sleep(0.1)
+"""
+
+
+def test_a_silent_name_server_holds_no_first_start_up_that_is_stopped(island):
+    here = island("began = time.monotonic()" + textwrap.dedent(LEAVES) + "say(time.monotonic() - began)", "silence")
+    _, lines = here.rest()
+    *said, took = lines
+    assert sorted(said) == [
+        "ConnectionClosed the connection is closed: the client was stopped while it connected",
+        "stopped",
+    ]
+    assert float(took) < 0.5 + SLACK
+
+
+INTERRUPTED = """
+    client = Client(url=URL, open_timeout=30.0, close_timeout=5.0)
+    say("begins")
+    try:
+        client.start()
+    except KeyboardInterrupt:
+        say("interrupted", client.session)
+"""
+
+
+def test_a_silent_name_server_holds_nobody_up_who_presses_ctrl_c(island, without_ctrl_c):
+    here = island(INTERRUPTED, "silence")
+    here.hear("begins")
+    while not here.names.asked:
+        time.sleep(0.01)
+    time.sleep(0.2)  # now it waits, and nobody else asks
+    pressed_at = time.monotonic()
+    here.interrupt()
+    _, line, before = here.hear("interrupted")
+    assert (line, without_ctrl_c("".join(f"{each}\n" for each in before))) == ("interrupted None", "")
+    ended_at, _ = here.rest()
+    assert ended_at - pressed_at < SLACK
 
 
 STARTS = """
