@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 READ: Literal["read"] = "read"
 WRITE: Literal["write"] = "write"
 Direction = Literal["read", "write"]
+Addresses = Sequence[tuple[Any, ...]]
 
 #: One whole incoming message, as the serializer's `loads` takes it: text frames arrive decoded.
 Payload = bytes | bytearray | str
@@ -229,20 +230,8 @@ class Backend(ABC):
         """The clock that deadlines are measured by, in seconds."""
 
     @abstractmethod
-    def resolve(
-        self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None
-    ) -> Sequence[tuple[Any, ...]]:
-        """Look a stream address up, as ``socket.getaddrinfo`` does, without blocking other green threads.
-
-        Args:
-            host, port, family: As in ``socket.getaddrinfo``.
-            deadline: When to give up.
-            turn: A slot to wait at. Whoever fills it ends the look-up, and no addresses are returned.
-
-        Raises:
-            TimeoutError: The deadline has come.
-            OSError: The name cannot be looked up.
-        """
+    def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
+        """Look a stream address up as ``socket.getaddrinfo`` does; whoever fills `turn` ends that, without addresses."""
 
     @abstractmethod
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:

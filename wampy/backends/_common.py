@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from wampy.errors import WampyError
-from wampy.interfaces import Backend, Slot, Socket
-
-Addresses = Sequence[tuple[Any, ...]]
+from wampy.interfaces import Addresses, Backend, Slot, Socket
 
 
 def look_up(
     backend: Backend,
-    host: str,
-    port: int,
-    family: int,
+    place: tuple[str, int, int],
     deadline: float | None,
     turn: Slot | None,
     *,
@@ -35,16 +31,18 @@ def look_up(
 
     Args:
         backend: The verbs.
-        host: A name, or an address, which needs no thread.
-        port, family, deadline, turn: As in `Backend.resolve`.
+        place: Host, port and family, as for ``getaddrinfo``. An address, which is no name, needs no thread.
+        deadline: When to give up.
+        turn: What to wait at; whoever else fills it ends the look-up.
         ask: The real ``getaddrinfo``.
         make_pair: The real ``socketpair``.
         start_thread: Runs a function on an OS thread.
 
     Raises:
-        TimeoutError: It was not.
-        OSError: There is no such name.
+        TimeoutError: The deadline has come.
+        OSError: The name cannot be looked up.
     """
+    host, port, family = place
     kind = socket.SOCK_STREAM
     try:
         return ask(host, port, family, kind, 0, socket.AI_NUMERICHOST)

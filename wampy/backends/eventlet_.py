@@ -11,7 +11,7 @@ import os
 import traceback
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
 from typing import Any
@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 
 from wampy.backends._asyncio_hub import revive
 from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
-from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
+from wampy.interfaces import READ, Addresses, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _socket = eventlet.patcher.original("socket")
@@ -350,14 +350,10 @@ class EventletBackend(Backend):
         if _getcurrent() is _get_hub().greenlet:
             raise in_the_hub(self.name)
 
-    def resolve(
-        self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None
-    ) -> Sequence[tuple[Any, ...]]:
+    def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
         return look_up(
             self,
-            host,
-            port,
-            family,
+            (host, port, family),
             deadline,
             turn,
             ask=_getaddrinfo,
