@@ -231,7 +231,7 @@ class Backend(ABC):
 
     @abstractmethod
     def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
-        """Look a stream address up as ``socket.getaddrinfo`` does; whoever fills `turn` ends that, without addresses."""
+        """Look a stream address up as ``socket.getaddrinfo`` does; whoever fills `turn` ends it, without addresses."""
 
     @abstractmethod
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
