@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 READ: Literal["read"] = "read"
 WRITE: Literal["write"] = "write"
 Direction = Literal["read", "write"]
+Addresses = Sequence[tuple[Any, ...]]
 
 #: One whole incoming message, as the serializer's `loads` takes it: text frames arrive decoded.
 Payload = bytes | bytearray | str
@@ -229,8 +230,8 @@ class Backend(ABC):
         """The clock that deadlines are measured by, in seconds."""
 
     @abstractmethod
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
-        """Look a stream address up, as ``socket.getaddrinfo`` does, without blocking other green threads."""
+    def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
+        """Look a stream address up as ``socket.getaddrinfo`` does; whoever fills `turn` ends it, without addresses."""
 
     @abstractmethod
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:

@@ -342,8 +342,8 @@ def forward():
     forwarders = []
     module = load("forwarder")
 
-    def start(port, rate=None):
-        forwarders.append(module.Forwarder(port, rate))
+    def start(port, rate=None, listener=None):
+        forwarders.append(module.Forwarder(port, rate, listener))
         return forwarders[-1]
 
     yield start

@@ -4,7 +4,9 @@ Stopped by SIGSTOP it is what a dead network is to both ends: nothing comes thro
 what its standard input says, a command a line, answers each with the number of connections that it met, and ends with
 its standard input.
 
-Usage: forwarder.py PORT [BYTES_PER_SECOND]
+Usage: forwarder.py PORT BYTES_PER_SECOND [LISTENER]
+
+No figure, 0, is as fast as it goes. LISTENER is the number of an inherited descriptor, a socket that listens.
 
 Commands; WHICH is ``all``, which includes connections to come, or a number, the place of one among those there are:
 
@@ -158,17 +160,29 @@ class Network:
 class Forwarder:
     """A process that forwards TCP to a port.
 
+    Args:
+        port: Where to.
+        rate: How many bytes a second, without limit if left out.
+        listener: A socket that listens, instead of one of its own. It is closed here.
+
     Attributes:
         port: For the client.
         pid: The process.
     """
 
-    def __init__(self, port, rate=None):
-        command = [sys.executable, "-I", "-S", __file__, str(port), *([] if rate is None else [str(rate)])]
+    def __init__(self, port, rate=None, listener=None):
+        inherited = [] if listener is None else [listener.fileno()]
         # In a session of its own: Ctrl-C is not for it, and it ends with us anyway.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-I", "-S", __file__, *map(str, (port, rate or 0, *inherited))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            pass_fds=inherited,
         )
+        if listener is not None:
+            listener.close()
         self.port = int(self._process.stdout.readline())
         self.pid = self._process.pid
 
@@ -192,11 +206,12 @@ class Forwarder:
 
 
 def main():
-    port, rate = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
+    port, rate, *inherited = map(int, sys.argv[1:])
+    listener = socket.socket(fileno=inherited[0]) if inherited else socket.socket()
+    if not inherited:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
     print(listener.getsockname()[1], flush=True)
     network = Network(port, rate)
     threading.Thread(target=network.listen, args=(listener,), daemon=True).start()

@@ -261,6 +261,28 @@ def test_a_name_that_does_not_resolve_for_a_while(mortal_router, make_client, co
     assert other.call("com.example.double", 4) == 8
 
 
+def test_several_routers_that_say_nothing_are_told_of_once(make_client, frozen_port, green, caplog):
+    """Each has the time that those before it have left, a little less or more in each attempt."""
+
+    class Watcher(Client):
+        attempts = 0
+
+        def on_reconnect_attempt(self, attempt):
+            self.attempts = attempt
+
+    policy = Reconnect(first_delay=0.05, longest_delay=0.05, first_connection=True)
+    urls = [f"ws://127.0.0.1:{frozen_port}/{path}" for path in "abc"]
+    client = make_client(Watcher, url=urls, open_timeout=0.3, reconnect=policy)
+    starting = green.spawn(client.start)
+    green.wait_until(lambda: client.attempts > 8)
+    client.stop()
+    assert isinstance(starting.error(), ConnectionClosed)
+    said = [record.message for record in caplog.records if record.name == "wampy.peers.joining"]
+    assert len(said) == 3, said
+    assert [each.endswith("; trying the next URL") for each in said] == [True, True, False]
+    assert said[2].startswith("none of 3 routers could be joined. ")
+
+
 OUT_OF_DESCRIPTORS = """
     import os, resource, sys
     from wampy import Client, Reconnect, callee

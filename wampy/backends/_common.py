@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from wampy.errors import WampyError
-from wampy.interfaces import Socket
-
-Addresses = Sequence[tuple[Any, ...]]
+from wampy.interfaces import Addresses, Backend, Slot, Socket
 
 
 def look_up(
-    host: str,
-    port: int,
-    family: int,
+    backend: Backend,
+    place: tuple[str, int, int],
+    deadline: float | None,
+    turn: Slot | None,
     *,
     ask: Callable[..., Addresses],
     make_pair: Callable[[], tuple[Socket, Socket]],
     start_thread: Callable[[Callable[[], None]], Any],
-    wait: Callable[[Socket], bool],
 ) -> Addresses:
     """Look a name up by the system's resolver, on an OS thread of its own.
 
@@ -32,18 +30,19 @@ def look_up(
     green thread for as long as a name server takes.
 
     Args:
-        host: A name, or an address, which needs no thread.
-        port: As in ``socket.getaddrinfo``.
-        family: Likewise.
+        backend: The verbs.
+        place: Host, port and family, as for ``getaddrinfo``. An address, which is no name, needs no thread.
+        deadline: When to give up.
+        turn: What to wait at; whoever else fills it ends the look-up.
         ask: The real ``getaddrinfo``.
         make_pair: The real ``socketpair``.
         start_thread: Runs a function on an OS thread.
-        wait: Waits until a socket can be read; says whether that was in time.
 
     Raises:
-        TimeoutError: It was not.
-        OSError: There is no such name.
+        TimeoutError: The deadline has come.
+        OSError: The name cannot be looked up.
     """
+    host, port, family = place
     kind = socket.SOCK_STREAM
     try:
         return ask(host, port, family, kind, 0, socket.AI_NUMERICHOST)
@@ -51,6 +50,7 @@ def look_up(
         pass  # a name: ask the system
     except UnicodeError as exc:
         raise socket.gaierror(socket.EAI_NONAME, f"not a host name ({exc})") from exc
+    turn = turn or backend.slot()
     ours, theirs = make_pair()
     outcome: list[Any] = []
 
@@ -60,7 +60,10 @@ def look_up(
         except Exception as exc:  # the waiter raises it
             outcome.append(exc)
         finally:
-            theirs.close()  # wakes the waiter, which reads the end of the stream
+            theirs.close()  # there is the end of the stream to read then
+
+    def ended() -> None:
+        turn.set()
 
     try:
         try:
@@ -68,11 +71,16 @@ def look_up(
         except BaseException:
             theirs.close()
             raise
-        if not wait(ours):
-            raise TimeoutError(f"looking up {host!r} took too long")
+        watch = backend.watch(ours, ended)
+        try:
+            in_time = turn.wait(None if deadline is None else deadline - backend.monotonic())
+        finally:
+            watch.close()
     finally:
         ours.close()
-    found = outcome[0]
+    if not in_time:
+        raise TimeoutError(f"looking up {host!r} took too long")
+    found = outcome[0] if outcome else ()
     if isinstance(found, Exception):
         raise found
     addresses: Addresses = found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any
@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
 from wampy.backends._eventlet_slots import EventletSlot, living_hub
 from wampy.backends._eventlet_watches import EventletWatch, forget
-from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
+from wampy.interfaces import READ, Addresses, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _socket = eventlet.patcher.original("socket")
@@ -152,15 +152,15 @@ class EventletBackend(Backend):
         if _getcurrent() is _get_hub().greenlet:
             raise in_the_hub(self.name)
 
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+    def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
         return look_up(
-            host,
-            port,
-            family,
+            self,
+            (host, port, family),
+            deadline,
+            turn,
             ask=_getaddrinfo,
             make_pair=_socket.socketpair,
             start_thread=lambda look: _threading.Thread(target=look, name=f"wampy-resolve-{host}", daemon=True).start(),
-            wait=lambda sock: self.wait(sock, READ, deadline),
         )
 
     def monkey_patch(self) -> None:

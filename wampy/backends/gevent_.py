@@ -15,7 +15,7 @@ import os
 import socket as stdlib_socket
 import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any
@@ -25,7 +25,7 @@ import gevent.monkey
 import greenlet
 
 from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
-from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
+from wampy.interfaces import READ, Addresses, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _real_socket = gevent.monkey.get_original("socket", "socket")
@@ -369,16 +369,16 @@ class GeventBackend(Backend):
         if _getcurrent() is _get_hub():
             raise in_the_hub(self.name)
 
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+    def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
         # On a thread that is not of gevent's pool: a few names whose server is silent would fill that.
         return look_up(
-            host,
-            port,
-            family,
+            self,
+            (host, port, family),
+            deadline,
+            turn,
             ask=_getaddrinfo,
             make_pair=_real_pair,
             start_thread=lambda look: _start_thread(look, ()),
-            wait=lambda sock: self.wait(sock, READ, deadline),
         )
 
     def monkey_patch(self) -> None:

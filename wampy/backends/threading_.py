@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic, sleep
 from typing import Any
@@ -18,7 +18,7 @@ from wampy.backends._monitor import here, is_held, monitor, released, start
 from wampy.backends._tasks import Killed, ThreadSlot, ThreadTask, blocked, disown_tasks, let_handlers_run
 from wampy.backends._watches import EVENTS, Selector, ThreadWatch, Waker, call_later, disown_watches
 from wampy.errors import WampyError
-from wampy.interfaces import READ, Backend, Direction, Slot, Socket, Task, Timer, Watch
+from wampy.interfaces import READ, Addresses, Backend, Direction, Slot, Socket, Task, Timer, Watch
 
 
 def _after_fork() -> None:
@@ -149,7 +149,7 @@ class ThreadingBackend(Backend):
         if here.in_timers:
             raise WampyError("a blocking request was made in a timer's callback, where nothing may block")
 
-    def resolve(self, host: str, port: int, family: int, deadline: float | None) -> Sequence[tuple[Any, ...]]:
+    def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:
         # On a thread of its own, because nothing can interrupt the system's resolver.
         kind = socket.SOCK_STREAM
         try:
@@ -158,7 +158,7 @@ class ThreadingBackend(Backend):
             pass  # a name: ask the system
         except UnicodeError as exc:
             raise socket.gaierror(socket.EAI_NONAME, f"not a host name ({exc})") from exc
-        slot = ThreadSlot()
+        slot = turn or ThreadSlot()
 
         def look_up() -> None:
             try:
@@ -171,7 +171,7 @@ class ThreadingBackend(Backend):
             raise TimeoutError(f"looking up {host!r} took too long")
         if isinstance(slot.value, OSError):
             raise slot.value
-        addresses: Sequence[tuple[Any, ...]] = slot.value
+        addresses: Addresses = slot.value or ()
         return addresses
 
     def monkey_patch(self) -> None:

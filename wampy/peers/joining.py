@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 
 from wampy.config.options import Options
@@ -14,6 +15,9 @@ from wampy.session import Session
 from wampy.texts import redact
 
 logger = logging.getLogger(__name__)
+
+# How long was waited is no news: each of several URLs has the time that those before it have left.
+_SECONDS = re.compile(r" within \S+ seconds")
 
 
 class News:
@@ -28,12 +32,13 @@ class News:
 
     def note(self, url: str | None, text: str) -> None:
         """Note what has been logged elsewhere."""
-        self._told[url] = text
+        self._told[url] = _SECONDS.sub("", text)
 
     def tell(self, url: str | None, text: str, what_now: str) -> None:
         """Log what has happened, and what happens now, unless it is the same as before."""
-        if self._told.get(url) != text:
-            self._told[url] = text
+        gist = _SECONDS.sub("", text)
+        if self._told.get(url) != gist:
+            self._told[url] = gist
             logger.warning("%s; %s", text, what_now)
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from wampy.errors import ConnectionClosed, ConnectionError, WampyTimeOutError
-from wampy.interfaces import READ, WRITE, Backend, Direction, Socket
+from wampy.interfaces import READ, WRITE, Backend, Direction, Slot, Socket
 from wampy.texts import shown
 from wampy.urls import ProxyUrl, RouterUrl
 
@@ -23,6 +23,18 @@ FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 # Seconds between two tries at a Unix socket whose queue of new connections is full: its kernel tells nobody when
 # there is room again.
 _QUEUE_PAUSE = 0.02
+
+# What may be done about a name that cannot be looked up.
+_REMEDIES = {
+    socket.EAI_NONAME: "Is it spelled right, and known on this machine?",
+    socket.EAI_AGAIN: "The name servers cannot tell at the moment: is this machine's network up?",
+    socket.EAI_FAIL: "The name servers refuse to tell: are they the right ones?",
+}
+
+
+def _remedy(failure: OSError) -> str:
+    remedy = _REMEDIES.get(failure.errno or 0) if isinstance(failure, socket.gaierror) else None
+    return "" if remedy is None else f". {remedy}"
 
 
 class Connection:
@@ -43,6 +55,7 @@ class Connection:
         self._backend = backend
         self._family = FAMILIES[ipv]
         self._socket: Socket | None = None
+        self._looking_up: Slot | None = None
         self._given_up = False
         self._late = False
         self.bytes_in = 0
@@ -64,7 +77,11 @@ class Connection:
         """Make whoever waits for this connection in another green thread raise."""
         self._given_up = True
         # A forked child shares the socket, but whoever waits for it is its parent's.
-        if self._socket is not None and os.getpid() == self._owner:
+        if os.getpid() != self._owner:
+            return
+        if self._looking_up is not None:
+            self._looking_up.set()
+        if self._socket is not None:
             with suppress(OSError):  # it need not be connected yet
                 self._socket.shutdown(socket.SHUT_RDWR)  # which wakes whoever waits for it
 
@@ -83,12 +100,15 @@ class Connection:
             self._open_tcp(self.url.host, self.url.port, self.url.redacted, deadline)
 
     def _open_tcp(self, host: str, port: int, where: str, deadline: float | None) -> None:
+        self._check_given_up()
+        self._looking_up = self._backend.slot()
         try:
-            addresses = self._backend.resolve(host, port, self._family, deadline)
+            addresses = self._backend.resolve(host, port, self._family, deadline, self._looking_up)
         except TimeoutError:
-            raise WampyTimeOutError(f"address of {host!r} for {where}") from None
+            raise WampyTimeOutError(f"address of {host!r} for {where}: no name server has answered") from None
         except OSError as exc:
-            raise ConnectionError(f"cannot connect to {where}: host name {host!r}: {exc.strerror or exc}") from exc
+            what = f"host name {host!r}: {exc.strerror or exc}"
+            raise ConnectionError(f"cannot connect to {where}: {what}{_remedy(exc)}") from exc
         self._check_given_up()
         failures = []
         for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):

@@ -616,7 +616,9 @@ def test_a_name_that_cannot_be_looked_up_is_an_os_error(backend, host):
         backend.resolve(host, 80, socket.AF_UNSPEC, backend.monotonic() + 5)
 
 
-def test_a_look_up_lets_other_green_threads_run_and_ends_at_the_deadline(backend, green, monkeypatch):
+@pytest.fixture
+def slow_name(backend, green, monkeypatch):
+    """A name whose look-up takes five seconds, or as long as the test if that is less."""
     release = threading.Event()
 
     def slow(host, port, family, kind, protocol=0, flags=0):
@@ -629,15 +631,28 @@ def test_a_look_up_lets_other_green_threads_run_and_ends_at_the_deadline(backend
         monkeypatch.setattr(socket, "getaddrinfo", slow)
     else:
         monkeypatch.setattr(sys.modules[type(backend).__module__], "_getaddrinfo", slow)
+    yield "slow.example.com"
+    release.set()
+
+
+def test_a_look_up_lets_other_green_threads_run_and_ends_at_the_deadline(backend, green, slow_name):
     turns, before = [], backend.monotonic()
     ticking = green.spawn(lambda: [(turns.append(1), green.sleep(0.005)) for _ in range(5)])
-    try:
-        with pytest.raises(TimeoutError):
-            backend.resolve("slow.example.com", 80, socket.AF_INET, before + 0.1)
-    finally:
-        release.set()
+    with pytest.raises(TimeoutError):
+        backend.resolve(slow_name, 80, socket.AF_INET, before + 0.1)
     ticking.result()
     assert len(turns) == 5
+    assert backend.monotonic() - before < 2
+
+
+def test_a_look_up_ends_when_somebody_ends_it(backend, green, slow_name):
+    turn, before = backend.slot(), backend.monotonic()
+    looking = green.waiting(backend.resolve, slow_name, 80, socket.AF_INET, before + 5, turn)
+    green.sleep(0.02)
+    assert not looking.done
+    turn.set()
+    assert list(looking.result()) == []
+    assert list(backend.resolve(slow_name, 80, socket.AF_INET, before + 5, turn)) == [], "it was ended before it began"
     assert backend.monotonic() - before < 2
 
 

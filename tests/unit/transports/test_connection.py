@@ -76,7 +76,7 @@ class Addresses:
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
-    def resolve(self, host, port, family, deadline):
+    def resolve(self, host, port, family, deadline, turn):
         kind = socket.SOCK_STREAM
         return [(socket.AF_INET, kind, socket.IPPROTO_TCP, "", address) for address in self._addresses]
 
@@ -121,12 +121,28 @@ def test_when_the_last_address_is_silent_too_the_time_is_over(make, backend, soo
 
 def test_a_look_up_that_takes_too_long(make, backend, soon):
     class Slow(Addresses):
-        def resolve(self, host, port, family, deadline):
+        def resolve(self, host, port, family, deadline, turn):
             backend.sleep(max(deadline - backend.monotonic(), 0))
             raise TimeoutError
 
     with pytest.raises(WampyTimeOutError, match=r"no address of 'slow\.example' for ws://slow\.example/"):
         make("ws://slow.example/", Slow(backend)).open(soon(0.05))
+
+
+def test_giving_up_ends_the_look_up(make, backend, green, soon):
+    class Silent(Addresses):
+        def resolve(self, host, port, family, deadline, turn):
+            turn.wait(deadline - backend.monotonic())
+            return []
+
+    connection = make("ws://silent.example/", Silent(backend))
+    opening = green.waiting(connection.open, soon(10.0))
+    connection.give_up()
+    error = opening.error(3.0)
+    assert isinstance(error, ConnectionClosed)
+    assert error.clean
+    with pytest.raises(ConnectionClosed):
+        connection.open(soon())
 
 
 def test_giving_up_in_the_look_up(make, backend, router, green, soon):
