@@ -13,6 +13,7 @@ from benchmarks.plan import DEFAULT_PEERS, PEERS, ROWS, SERIALIZERS, TOGETHER, T
 from benchmarks.report import text_of
 from benchmarks.results import LATEST, Results, describe
 from benchmarks.run import ROOT, Options, Run
+from benchmarks.work import WrongError
 
 
 def _chosen(text: str, known: list[str], what: str) -> tuple[str, ...]:
@@ -52,12 +53,17 @@ def main() -> None:
     )
     whole = Options(5, tuple(ROWS), tuple(TRANSPORTS), SERIALIZERS, DEFAULT_PEERS)
     is_whole = options.rounds >= 5 and options == Options(**{**vars(whole), "rounds": options.rounds})
-    run, begun = Run(options), time.monotonic()
-    run.run()
+    run, begun, failed = Run(options), time.monotonic(), ""
+    try:
+        run.run()
+    except WrongError as error:
+        is_whole, failed = False, f"FAILED: {error}"
     results = Results(describe(options.rounds, time.monotonic() - begun), run.series)
     path = given.output or (LATEST if is_whole else ROOT / "build" / "bench.json")
     results.write(path)
     print(f"\n{text_of(results)}\n\nin {path}")
+    if failed:
+        raise SystemExit(failed)
     if path == LATEST:
         from benchmarks.docs import write
 

@@ -30,7 +30,7 @@ def main() -> None:
     os.dup2(2, 1)
     allow_many_descriptors()
     job = Job(**json.loads(sys.argv[1]))
-    peer = importlib.import_module(f"benchmarks.peers.{job.peer.split('-')[0]}_")
+    peer = importlib.import_module(f"benchmarks.peers.{job.library}_")
     meter = Meter(job.operations)
     peer.measure(job, meter)
     print(json.dumps(meter.figures), file=answers, flush=True)

@@ -18,6 +18,7 @@ from benchmarks import startup
 from benchmarks.child import allow_many_descriptors
 from benchmarks.other_end import READY
 from benchmarks.plan import PEERS, ROWS, TRANSPORTS, Row
+from benchmarks.report import UNITS
 from benchmarks.results import Key, Series
 from benchmarks.work import IN_FLIGHT, Job, WrongError
 from wampy import Crossbar
@@ -66,7 +67,6 @@ class Run:
         self._router_port = 0
         self._environments: dict[str, dict[str, str]] = {}
         self._begun = time.monotonic()
-        self._done = 0
 
     def run(self) -> None:
         """Measure everything, and say how it goes.
@@ -93,7 +93,7 @@ class Run:
         for transport in self.options.transports if row.everywhere else self.options.transports[:1]:
             for serializer in self.options.serializers if row.everywhere else self.options.serializers[:1]:
                 for level in row.levels:
-                    if level <= 1 or self.options.scale >= 1 or level * self.options.scale >= 1:
+                    if level <= max(1, max(row.levels) * self.options.scale):
                         yield transport, serializer, level
 
     def _measure_all(self, row: Row, transport: str, serializer: str, level: int, number: int, turn: int) -> None:
@@ -107,7 +107,7 @@ class Run:
     def _measure(self, row: Row, job: Job) -> dict[str, Any]:
         environment = self._environments[job.peer]
         if row.name == "import":
-            return startup.measure_import(job.peer, PYTHON, environment)
+            return startup.measure_import(job, PYTHON, environment)
         if row.name == "first_answer":
             return startup.measure_first_answer(job, PYTHON, environment)
         command = [*PYTHON, "-m", "benchmarks.child", json.dumps(asdict(job))]
@@ -171,16 +171,13 @@ class Run:
             process.stdout.close()
 
     def _say(self, row: Row, transport: str, serializer: str, level: int, number: int, peers: Sequence[str]) -> None:
-        figures = ", ".join(
-            f"{peer} {self.series[Key(row.name, transport, serializer, level, peer)].last('cpu') * 1e6:.1f}"
-            for peer in peers
-        )
-        self._done += 1
+        unit = UNITS[row.unit]
+        keys = [(peer, Key(row.name, transport, serializer, level, peer)) for peer in peers]
+        figures = ", ".join(f"{peer} {self.series[key].last('cpu') * unit:.3g}" for peer, key in keys)
         size = f" {level}" if level else ""
-        seconds = time.monotonic() - self._begun
         print(
-            f"{seconds:5.0f} s  round {number + 1} of {min(self.options.rounds, row.rounds)}  "
-            f"{row.name}{size} {transport} {serializer}: {figures} us",
+            f"{time.monotonic() - self._begun:5.0f} s  round {number + 1} of {min(self.options.rounds, row.rounds)}  "
+            f"{row.name}{size} {transport} {serializer}: {figures} {row.unit}",
             flush=True,
         )
 

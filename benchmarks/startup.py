@@ -77,17 +77,17 @@ def run_program(command: Sequence[str], environment: Mapping[str, str]) -> tuple
     return usage.ru_utime + usage.ru_stime, wall, output
 
 
-def measure_import(peer: str, python: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+def measure_import(job: Job, python: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
     """Measure ``import`` of a library, less what the interpreter takes without."""
     bare, bare_wall, _ = run_program([*python, "-c", "pass"], environment)
-    cpu, wall, _ = run_program([*python, "-c", IMPORTS[peer.split("-")[0]]], environment)
+    cpu, wall, _ = run_program([*python, "-c", IMPORTS[job.library]], environment)
     return {"cpu": cpu - bare, "wall": wall - bare_wall}
 
 
 def measure_first_answer(job: Job, python: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
     """Measure a whole process up to the answer to its first call."""
     names = {"URL": job.url, "SERIALIZER": job.serializer, "PROCEDURE": job.uri("echo")}
-    program = "".join(f"{name} = {value!r}\n" for name, value in names.items()) + _PROGRAMS[job.peer.split("-")[0]]
+    program = "".join(f"{name} = {value!r}\n" for name, value in names.items()) + _PROGRAMS[job.library]
     _, wall, output = run_program([*python, "-c", program], environment)
     found = output.rpartition("answer ")[2].split()
     if len(found) != 2 or found[0] != "7":

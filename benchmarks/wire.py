@@ -21,7 +21,7 @@ HELLO, WELCOME, ABORT, ERROR = 1, 2, 3, 8
 PUBLISH, PUBLISHED, SUBSCRIBE, SUBSCRIBED, EVENT = 16, 17, 32, 33, 36
 CALL, RESULT, REGISTER, REGISTERED, INVOCATION, YIELD = 48, 50, 64, 65, 68, 70
 
-ROLES: Final = {role: {} for role in ("caller", "callee", "publisher", "subscriber")}
+ROLES: Final[dict[str, dict[str, Any]]] = {role: {} for role in ("caller", "callee", "publisher", "subscriber")}
 
 _READ: Final = 1 << 18
 

@@ -29,7 +29,7 @@ class Job:
 
     Attributes:
         row: The row's name.
-        peer: Who is to do it, for example ``wampy-gevent``.
+        peer: Who is to do it, for example ``wampy-gevent`` or ``wampy@FOLDER``.
         url: Of the router.
         serializer: ``json`` or ``msgpack``.
         prefix: What all URIs begin with.
@@ -46,6 +46,11 @@ class Job:
     operations: int
     warm_up: int = 0
     level: int = 0
+
+    @property
+    def library(self) -> str:
+        """Whose client it is: ``wampy`` also for ``wampy-gevent`` and ``wampy@FOLDER``."""
+        return self.peer.partition("@")[0].partition("-")[0]
 
     def uri(self, name: str) -> str:
         """Give the URI of a procedure or topic of this job."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
@@ -20,10 +20,12 @@ SERIALIZERS = {"json": JsonSerializer, "msgpack": MsgPackSerializer}
 #: How many events to publish before the loop has a chance to do something else.
 BREATH = 100
 
-ROWS: dict[str, Callable[[Job, Meter], Awaitable[None]]] = {}
+ROWS: dict[str, Callable[[Job, Meter], Coroutine[Any, Any, None]]] = {}
 
 
-def row(function: Callable[[Job, Meter], Awaitable[None]]) -> Callable[[Job, Meter], Awaitable[None]]:
+def row(
+    function: Callable[[Job, Meter], Coroutine[Any, Any, None]],
+) -> Callable[[Job, Meter], Coroutine[Any, Any, None]]:
     """Note the function of a row under its name."""
     ROWS[function.__name__] = function
     return function
@@ -31,7 +33,7 @@ def row(function: Callable[[Job, Meter], Awaitable[None]]) -> Callable[[Job, Met
 
 def measure(job: Job, meter: Meter) -> None:
     """Do a job."""
-    txaio.start_logging(level="warn")
+    txaio.start_logging(level="warn")  # type: ignore[attr-defined]  # of asyncio, since autobahn.asyncio is imported
     asyncio.run(ROWS[job.row](job, meter))
 
 
@@ -65,7 +67,7 @@ async def joined(job: Job) -> Session:
     return sessions[0]
 
 
-async def section(job: Job, meter: Meter, work: Callable[[int], Awaitable[None]]) -> None:
+async def section(job: Job, meter: Meter, work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
     """Do the work once to warm up, and once more, measured."""
     await work(job.warm_up)
     meter.begin()
@@ -75,7 +77,7 @@ async def section(job: Job, meter: Meter, work: Callable[[int], Awaitable[None]]
 
 def make_calls(
     session: Session, procedure: str, payload: Callable[[int], str], meter: Meter
-) -> Callable[[int], Awaitable[None]]:
+) -> Callable[[int], Coroutine[Any, Any, None]]:
     """Give what calls a procedure so many times, one call after the other."""
 
     async def calls(count: int) -> None:

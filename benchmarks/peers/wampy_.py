@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.meter import Meter, resident_kib
 from benchmarks.work import BIG, IN_FLIGHT, PATIENCE, Job, WrongError, check, small
 from wampy import Client, callee, subscribe
 from wampy.backends import get_async_adapter
+from wampy.session import Session
+
+C = TypeVar("C", bound=Client)
 
 ROWS: dict[str, Callable[[Job, Meter], None]] = {}
 
@@ -26,11 +29,22 @@ def measure(job: Job, meter: Meter) -> None:
     ROWS[job.row](job, meter)
 
 
-def joined(job: Job, cls: type[Client] = Client) -> Client:
-    """Make a client as users do, by defaults, and start it."""
+def joined(job: Job) -> Client:
+    """Make a client that only calls and publishes, and start it."""
+    return joined_as(Client, job)
+
+
+def joined_as(cls: type[C], job: Job) -> C:
+    """Make a client as users do, and start it."""
     client = cls(url=job.url, serializers=(job.serializer,), call_timeout=PATIENCE)
     client.start()
     return client
+
+
+def session_of(client: Client) -> Session:
+    """Give the full control of a client that has joined."""
+    assert client.session is not None
+    return client.session
 
 
 def section(job: Job, meter: Meter, work: Callable[[int], Any]) -> None:
@@ -154,7 +168,7 @@ def event(job: Job, meter: Meter) -> None:
             self.expected += 1
             counter.add()
 
-    client = joined(job, Subscriber)
+    client = joined_as(Subscriber, job)
 
     def events(count: int) -> None:
         client.expected = 0
@@ -177,7 +191,7 @@ def invocation(job: Job, meter: Meter) -> None:
             counter.add()
             return text
 
-    serve(job, meter, joined(job, Service), counter, [job.uri("serve")])
+    serve(job, meter, joined_as(Service, job), counter, [job.uri("serve")])
 
 
 def serve(job: Job, meter: Meter, client: Client, counter: Counter, procedures: list[str]) -> None:
@@ -226,7 +240,7 @@ def session(job: Job, meter: Meter) -> None:
     clients += [joined(job) for _ in range(job.operations)]
     meter.figures["kib"] = (resident_kib() - before) / job.operations
     meter.end()
-    check(len({client.session.id for client in clients}), len(clients))
+    check(len({session_of(client).id for client in clients}), len(clients))
 
 
 @row
@@ -261,7 +275,7 @@ def scaling_registrations(job: Job, meter: Meter) -> None:
         return text
 
     for procedure in procedures:
-        client.session.register(procedure, answer)
+        session_of(client).register(procedure, answer)
     serve(job, meter, client, counter, procedures)
 
 
