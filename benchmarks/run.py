@@ -196,7 +196,10 @@ def _environment(peer: str, link: Path) -> dict[str, str]:
     name, _, folder = peer.partition("@")
     path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     if folder:
+        package = Path(folder).resolve() / "wampy"
+        if not (package / "__init__.py").is_file():
+            raise WrongError(f"{folder} has no wampy")  # or it would be ours that is measured
         link.mkdir()
-        (link / "wampy").symlink_to(Path(folder).resolve() / "wampy")
+        (link / "wampy").symlink_to(package)
         path.insert(0, str(link))
     return {"PYTHONPATH": os.pathsep.join(filter(None, path)), **PEERS[name]}

@@ -75,6 +75,11 @@ def test_another_source_tree_can_be_measured(measure, tmp_path):
         measure(rows="seq", transports="websocket", serializers="json", peers=f"wampy@{tmp_path}")
 
 
+def test_a_folder_without_wampy_is_refused(measure, tmp_path):
+    with pytest.raises(AssertionError, match="has no wampy"):
+        measure(rows="seq", transports="websocket", serializers="json", peers=f"wampy@{tmp_path}")
+
+
 def test_the_page_is_made_of_the_results(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     from benchmarks.docs import FOLDER, tables
