@@ -6,6 +6,7 @@ A whole run goes to ``benchmarks/results/latest.json`` and into the documentatio
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -53,12 +54,12 @@ def main() -> None:
     )
     whole = Options(5, tuple(ROWS), tuple(TRANSPORTS), SERIALIZERS, DEFAULT_PEERS)
     is_whole = options.rounds >= 5 and options == Options(**{**vars(whole), "rounds": options.rounds})
-    run, begun, failed = Run(options), time.monotonic(), ""
+    run, begun, load, failed = Run(options), time.monotonic(), os.getloadavg()[0], ""
     try:
         run.run()
     except WrongError as error:
         is_whole, failed = False, f"FAILED: {error}"
-    results = Results(describe(options.rounds, time.monotonic() - begun), run.series)
+    results = Results(describe(options.rounds, time.monotonic() - begun, load), run.series)
     path = given.output or (LATEST if is_whole else ROOT / "build" / "bench.json")
     results.write(path)
     print(f"\n{text_of(results)}\n\nin {path}")

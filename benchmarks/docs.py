@@ -51,9 +51,10 @@ def _about(results: Results) -> str:
     about = results.about
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     native = "with its native code" if about["autobahn accelerated"] else "without its native code"
+    load = f" (load average before it: {about['load']})" if "load" in about else ""
     return (
         f"Measured on {about['date']} in {about['rounds']} rounds, {about['minutes']:g} minutes, on "
-        f"{about['machine']}, {about['system']}, {about['python']}: {versions}; autobahn {native}.\n"
+        f"{about['machine']}{load}, {about['system']}, {about['python']}: {versions}; autobahn {native}.\n"
     )
 
 

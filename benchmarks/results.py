@@ -94,12 +94,19 @@ def _rounded(series: Series) -> dict[str, list[float]]:
     return {name: [float(f"{value:.5g}") for value in values] for name, values in series.figures.items()}
 
 
-def describe(rounds: int, seconds: float) -> dict[str, Any]:
-    """Describe this machine, what is installed, and the run."""
+def describe(rounds: int, seconds: float, load: float) -> dict[str, Any]:
+    """Describe this machine, what is installed, and the run.
+
+    Args:
+        rounds: How many there were.
+        seconds: How long it took.
+        load: The load average before it, which should be next to nothing.
+    """
     return {
         "date": time.strftime("%Y-%m-%d"),
         "rounds": rounds,
         "minutes": round(seconds / 60, 1),
+        "load": round(load, 1),
         "machine": f"{os.cpu_count()} cores, {_processor()}",
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
