@@ -12,6 +12,8 @@ SECONDS = 180
 SEED =
 VENV := .venv
 ROUTER_VENV := .venv-crossbar
+# A third one, with what is measured side by side and nothing else, always the newest of it.
+BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip --disable-pip-version-check -qq install --upgrade --upgrade-strategy eager
 
@@ -31,6 +33,12 @@ python_problem = $(shell sh .ci/python-problem '$(PYTHON)')
 # A folder left half made by an interruption is made again.
 make_venv = $(1)/bin/python -m pip --version >/dev/null 2>&1 || '$(PYTHON)' -m venv --clear $(1)
 
+BENCH_READY := $(BENCH_VENV)/.ready
+BENCH_PY := $(BENCH_VENV)/bin/python
+# What `make bench` measures; each left out means all, and five rounds.
+BENCH_OPTIONS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) \
+    $(if $(TRANSPORTS),--transports $(TRANSPORTS)) $(if $(SERIALIZERS),--serializers $(SERIALIZERS))
+
 # What runs on gevent and on OS threads too in `make test`; only the libraries of green threads patch.
 SEAM := tests/unit/backends
 SCENARIOS := $(patsubst %,tests/integration/test_%.py,calls events registrations errors concurrency client_life \
@@ -40,7 +48,7 @@ THREADED := tests/integration/test_threads.py
 # The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
 NAMED = $(strip $(foreach word,$(ARGS),$(wildcard $(firstword $(subst ::, ,$(word))))))
 
-.PHONY: help demo test test-backends fuzz soak check lint types docs tox clean
+.PHONY: help demo test test-backends fuzz soak bench bench-docs check lint types docs tox clean
 
 help:
 	@echo 'make demo    see wampy at work on a real router'
@@ -48,6 +56,8 @@ help:
 	@echo 'make test-backends  run all tests on eventlet, on gevent and on OS threads'
 	@echo 'make fuzz    fuzz all serializers for FUZZ_SECONDS=60, guided by coverage (Linux)'
 	@echo 'make soak    load it with random faults for SECONDS=180, and account for every call (SEED= repeats the faults)'
+	@echo 'make bench   measure it beside autobahn-python, a quarter of an hour (ROUNDS=1 ROWS=seq,conc TRANSPORTS=websocket'
+	@echo '             SERIALIZERS=json PEERS=wampy,autobahn measure a part of it; make bench-docs renews the page only)'
 	@echo 'make check   ruff, mypy and the documentation, warnings are errors'
 	@echo 'make docs    build the documentation into docs/_build/html'
 	@echo 'make tox     the tests on every supported Python that is found here, and the checks'
@@ -77,6 +87,12 @@ fuzz: $(READY)
 soak: $(READY) $(ROUTER_READY)
 	@PYTHONPATH=tests $(PY) -m soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+bench: $(BENCH_READY) $(ROUTER_READY)
+	@$(BENCH_PY) -W ignore -m benchmarks $(BENCH_OPTIONS)
+
+bench-docs: $(BENCH_READY)
+	@$(BENCH_PY) -W ignore -m benchmarks.docs
+
 check: lint types docs
 
 lint: $(READY)
@@ -92,7 +108,7 @@ tox: $(READY) $(ROUTER_READY) $(VECTORS_READY)
 	@sh .ci/tox $(PY) $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(ROUTER_VENV) .vectors .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(ROUTER_VENV) $(BENCH_VENV) .vectors .tox docs/_build build wampy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): setup.cfg setup.py pyproject.toml
 	$(need_python)
@@ -106,6 +122,13 @@ $(ROUTER_READY): setup.cfg
 	@echo 'Setting up $(ROUTER_VENV): the Crossbar router (only the first time, about a minute) ...'
 	@$(call make_venv,$(ROUTER_VENV))
 	@$(ROUTER_VENV)/bin/python $(PIP_INSTALL) 'crossbar>=26.10'
+	@touch $@
+
+$(BENCH_READY): setup.cfg
+	$(need_python)
+	@echo 'Setting up $(BENCH_VENV): wampy and autobahn-python (only the first time, about a minute) ...'
+	@$(call make_venv,$(BENCH_VENV))
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) -e '.[bench]'
 	@touch $@
 
 $(VECTORS_READY): .ci/fetch-vectors | $(READY)
