@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
 
 # What timestamps begin with, in their three lengths.
-_TIMESTAMP = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 
 
 class MsgpackSerializer(PlainSerializer):
@@ -47,7 +46,8 @@ class MsgpackSerializer(PlainSerializer):
         # Keys that are no text are another peer's fault, for which this session must not be ended. But timestamps can
         # be made to collide in a dictionary: 1 MB of them took minutes.
         hook = None
-        if not isinstance(payload, str) and _TIMESTAMP.search(payload):
+        # The last byte first, which no text has: looking for one byte takes a hundredth of the time.
+        if not isinstance(payload, str) and b"\xff" in payload and any(each in payload for each in _TIMESTAMPS):
             hook = self._to_dictionary
         return self._unpack(payload, strict_map_key=False, object_pairs_hook=hook)
 
