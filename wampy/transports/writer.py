@@ -67,7 +67,7 @@ class Writer:
         self._corked_until = 0.0
         self._sent_at = -math.inf
         self._push_is_due = False
-        self._writing_wanted = False
+        self._writing_wanted: bool | None = False
         # Who waits for room, the first in front.
         self._room_waiters: list[RoomWaiter] = []
         self._refusing = False
@@ -179,14 +179,15 @@ class Writer:
             return
         try:
             self._write_while_taken(more)
+            wanted = bool(self._outgoing.wire)
+            if wanted is not self._writing_wanted:
+                watch.want_write(self.write_out if wanted else None)
+                self._writing_wanted = wanted
         except BaseException:
-            # Ctrl-C: what is left goes out all the same, and nothing twice.
+            # Ctrl-C: what is left goes out all the same, and nothing twice. Nobody knows what the watch has heard of.
+            self._writing_wanted = None
             self._backend.call_later(0, self.write_out)
             raise
-        wanted = bool(self._outgoing.wire)
-        if wanted is not self._writing_wanted:
-            self._writing_wanted = wanted
-            watch.want_write(self.write_out if wanted else None)
         if self._room_waiters:
             self._call_next()
         if self._ending and not wanted and self.error is None:
