@@ -17,6 +17,7 @@ from wampy.config.transport import TransportOptions
 from wampy.errors import ConnectionClosed
 from wampy.interfaces import Backend, Payload, Timer, Transport, Watch
 from wampy.transports.heartbeat import Delivered, Heartbeat, RoundTrips
+from wampy.transports.memory import expect
 from wampy.transports.stream import Stream
 from wampy.transports.writer import Writer
 from wampy.urls import RouterUrl
@@ -217,8 +218,11 @@ class SocketTransport(Transport):
     def send(self, payload: bytes) -> None:
         if self._ended is not None or self._closing is not None or self._watch is None:
             raise self._not_open()
-        if self._in_turn and len(payload) <= LARGEST_ANSWER:
-            self._count_answer(len(payload))
+        size = len(payload)
+        if size > LARGEST_ANSWER:
+            expect(size)
+        elif self._in_turn:
+            self._count_answer(size)
         self._writer.send(payload, self.serializer.batched)
 
     def _not_open(self) -> ConnectionClosed:

@@ -20,6 +20,7 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 
 from wampy.interfaces import Payload, Serializer
+from wampy.transports.memory import expect
 
 try:
     from websockets.speedups import apply_mask
@@ -169,6 +170,7 @@ class Incoming:
             stop = start + size
             if first == self._first and size <= self._limit and not self._fragments:
                 if stop > end:
+                    expect(size)
                     self._message = bytearray(memoryview(data)[start:])
                     self._missing = stop - end
                     return payloads

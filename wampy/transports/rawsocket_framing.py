@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from wampy.transports.memory import expect
+
 MAGIC: Final = 0x7F
 
 #: The longest that 24 bits can tell of, though the handshake's 2^24 is one more.
@@ -162,6 +164,7 @@ class FrameReader:
                 return frames
             at = start + size
             if at > end:
+                expect(size)
                 self._payload = bytearray(memoryview(data)[start:])
                 self._kind = kind
                 self._missing = at - end
