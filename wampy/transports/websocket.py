@@ -160,7 +160,8 @@ class WebSocket(SocketTransport):
     def _output(self) -> list[bytes]:
         # b"" asks for a half-close, which for a client comes only after the peer's end of the stream; then
         # the socket is closed whole.
-        return [piece for piece in self._protocol.data_to_send() if piece]
+        output = self._protocol.data_to_send()
+        return [piece for piece in output if piece] if output else output
 
     def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
         protocol, incoming = self._protocol, self._incoming

@@ -154,7 +154,8 @@ class Writer:
     def uncork(self) -> None:
         """Write what was held back."""
         self._corked_until = 0.0
-        self.write_out()
+        if self._outgoing.size or self._room_waiters or self._ending or self._writing_wanted is None:
+            self.write_out()
 
     def uncork_soon(self) -> None:
         """Write it after those whom this turn woke up have run, so that what they write goes out in one piece."""
