@@ -62,7 +62,7 @@ class Observer(ABC):
 
     @abstractmethod
     def stopped(self, keeper: Any) -> None:
-        """Take note that a client has stopped, for now. It may be the reader who says so: this must not block."""
+        """Take note, maybe twice, that a client has stopped for now. The reader may say so: this must not block."""
 
 
 #: Who watches.
