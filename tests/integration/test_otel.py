@@ -721,3 +721,59 @@ def test_the_threads_of_the_sdk(join, green):
         wampy.otel.uninstrument()
         spans.shutdown()
         meters.shutdown()
+
+
+IN_A_PATCHED_PROGRAM = """
+import sys
+import wampy
+
+wampy.configure_async()
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+import wampy.otel
+from wampy import Client, callee
+
+class Service(Client):
+    @callee(procedure="com.example.patched.outer")
+    def outer(self):
+        return self.call("com.example.patched.inner")
+
+    @callee(procedure="com.example.patched.inner")
+    def inner(self):
+        return 1
+
+spans = TracerProvider()
+spans.add_span_processor(
+    BatchSpanProcessor(
+        ConsoleSpanExporter(formatter=lambda span: f"{span.kind.name} {span.name}\\n"), schedule_delay_millis=10
+    )
+)
+reader = PeriodicExportingMetricReader(
+    ConsoleMetricExporter(out=sys.stderr, formatter=lambda data: data.to_json()), export_interval_millis=10
+)
+meters = MeterProvider([reader])
+wampy.otel.instrument(spans, meters)
+with Service(url=sys.argv[1]) as service, Client(url=sys.argv[1]) as client:
+    calls = [client.rpc.com.example.patched.outer.call_async() for _ in range(50)]
+    assert sum(call.result() for call in calls) == 50
+spans.shutdown()
+meters.shutdown()
+"""
+
+
+def test_in_a_patched_program(run_python, wampy_router, green):
+    """The SDK's threads are green ones then."""
+    if green.os_threads:
+        pytest.skip("there is nothing to patch, and configure_async() says so: tests/integration/test_patched.py")
+    done = run_python(IN_A_PATCHED_PROGRAM, wampy_router.url)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")
+    for name in ("outer", "inner"):
+        for kind in ("CLIENT", "SERVER"):
+            assert lines.count(f"{kind} com.example.patched.{name}") == 50
+    assert '"rpc.client.call.duration"' in done.stderr and '"wampy.client.calls"' in done.stderr
+    assert "Traceback" not in done.stderr
