@@ -265,6 +265,13 @@ def test_crossbar_hands_the_transaction_hash_on_and_no_custom_attribute(observed
     assert not [name for name in details if name.startswith("_")]
 
 
+def test_a_retained_event_is_the_first_of_a_trace(observed, join):
+    publisher, late = join(), join()
+    publisher.publish(topic="com.example.kept", options={"retain": True, "acknowledge": True}, number=1)
+    late.session.subscribe("com.example.kept", lambda number: None, {"get_retained": True})
+    assert observed.span("process com.example.kept").parent is None
+
+
 def test_without_the_transaction_hash_there_are_two_traces(observe, join):
     observed = observe(transaction_hash=False)
     join(Service)
