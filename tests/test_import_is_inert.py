@@ -84,6 +84,14 @@ def test_importing_the_client_patches_and_configures_nothing(options):
     assert seen["changed"] == [], seen["after"]
     assert seen["handlers"] == ["NullHandler"]
     assert {"eventlet", "wampy", "websockets"} <= set(seen["new"])
+    assert "opentelemetry" not in seen["new"]
+
+
+def test_importing_the_telemetry_starts_nothing():
+    pytest.importorskip("opentelemetry", reason="it needs wampy[otel], which `test` has")
+    seen = imported("import wampy.otel", "-W", "error")
+    assert seen["changed"] == [], seen["after"]
+    assert "opentelemetry" in seen["new"]
 
 
 def test_constructing_a_client_patches_and_configures_nothing():

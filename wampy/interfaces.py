@@ -293,9 +293,11 @@ class Transport(ABC):
 
     Attributes:
         serializer: What the router chose, after `connect`.
+        url: The router's address, a `wampy.urls.RouterUrl`, if it has one.
     """
 
     serializer: Serializer
+    url: Any = None
 
     @abstractmethod
     def connect(self, deadline: float | None) -> None:

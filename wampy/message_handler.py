@@ -10,6 +10,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from wampy import telemetry
 from wampy.constants import (
     CANCELED,
     CANNOT_AUTHENTICATE,
@@ -230,6 +231,9 @@ class MessageHandler:
                 kwargs["meta"] = {"topic": topic, "subscription_id": message_obj.subscription_id}
             if subscription.details_arg is not None:
                 kwargs[subscription.details_arg] = dict(message_obj.details)
+            observer = telemetry.observer
+            if observer is not None:
+                function = observer.event(self.session, subscription, message_obj, function)
             self.session.backend.outside(function, *positional(message_obj.args), **kwargs)
         except Exception as error:
             _log_failure(self.session, f"the handler of {topic}", error)
@@ -282,6 +286,9 @@ class MessageHandler:
             kwargs = dict(message_obj.kwargs)
             if registration.details_arg is not None:
                 kwargs[registration.details_arg] = dict(message_obj.details)
+            observer = telemetry.observer
+            if observer is not None:
+                function = observer.invocation(session, registration, message_obj, function)
             result = session.backend.outside(function, *positional(message_obj.args), **kwargs)
         except session.backend.kill_error:
             exc = RemoteError(CANCELED, "the invocation was interrupted")

@@ -11,7 +11,7 @@ from wampy.config import settings
 from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERROR
 from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampProtocolError, WampyError
-from wampy.guard import guarded
+from wampy.guard import guarded, observed
 from wampy.jobs import Job
 from wampy.messages import Call, Error, Invocation, Message, Publish, Unregister, Unsubscribe, positional
 from wampy.messages.checks import elide
@@ -20,6 +20,7 @@ from wampy.registry import Registry
 from wampy.roles.caller import PendingCall, unwrap
 from wampy.roles.handles import Registration, Subscription
 from wampy.stats import Stats
+from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,12 @@ class Session(Registry):
         self.invocations: dict[int, Job] = {}
         self.unanswered: set[int] = set()
         self._calls = self._invocations = self._events = 0
+
+    @property
+    def router(self) -> RouterUrl | None:
+        """The router's address, if the transport has one."""
+        url: RouterUrl | None = self._transport.url
+        return url
 
     @property
     def stats(self) -> Stats:
@@ -84,7 +91,7 @@ class Session(Registry):
 
     # Caller.
 
-    @guarded
+    @observed
     def call_async(
         self,
         procedure: str,
@@ -128,7 +135,7 @@ class Session(Registry):
         self._calls += 1
         return pending
 
-    @guarded
+    @observed
     def call(
         self,
         procedure: str,
@@ -182,6 +189,20 @@ class Session(Registry):
             self._deadlines.watch(pending.deadline)
         self._send_cancel(pending.request_id, mode)
 
+    @guarded
+    def when_done(self, call: PendingCall, function: Callable[[PendingRequest], None]) -> None:
+        """Have a function called when a call has its outcome, or at once; for observers.
+
+        Args:
+            call: What `call_async` gave.
+            function: Called with the request, in the reader too: it neither blocks nor raises.
+        """
+        pending = call.pending
+        if pending.slot.done:
+            function(pending)
+        else:
+            pending.on_done = function
+
     # Its identity.
 
     def sign(self, method: str, extra: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -202,7 +223,7 @@ class Session(Registry):
 
     # Publisher.
 
-    @guarded
+    @observed
     def publish(
         self,
         topic: str,

@@ -219,7 +219,8 @@ class Workers:
     @property
     def busy(self) -> int:
         """How many jobs are running."""
-        return sum(worker.job is not None for worker in self._all)
+        # Of a copy, made in one step: whoever collects figures may do so in an OS thread of its own.
+        return sum(worker.job is not None for worker in tuple(self._all))
 
     @property
     def queue(self) -> int:

@@ -93,6 +93,14 @@ OUTPUTS = {
         31 degrees in Rome, sun in Oslo, 31 degrees in Paris
         all at once: True
     """,
+    "telemetry.py": """
+        client: com.example.order
+          server: com.example.order
+            producer: publish com.example.ordered
+              consumer: process com.example.ordered wamp.error.runtime_error
+                client: com.example.stock.take wamp.error.runtime_error
+                  server: com.example.stock.take wamp.error.runtime_error
+    """,
     "threads.py": """
         the sum is 328350
         it is there: True 144
@@ -195,11 +203,19 @@ def test_it_prints_what_it_should(name, open_router, green):
         pytest.skip("it waits with eventlet's own sleep, queue or event, so it is a program for that backend")
     if green.os_threads and name == "patched.py":
         pytest.skip("there is nothing to patch, and configure_async() says so: tests/integration/test_patched.py")
+    if name == "telemetry.py":
+        pytest.importorskip("opentelemetry.sdk", reason="it needs wampy[otel] and OpenTelemetry's SDK")
     assert lines(run(name, WAMPY_URL=open_router.url)) == lines(OUTPUTS[name])
 
 
 @pytest.mark.parametrize(
-    ("page", "name"), [("errors", "errors.py"), ("connecting", "several_routers.py"), ("serializers", "serializers.py")]
+    ("page", "name"),
+    [
+        ("errors", "errors.py"),
+        ("connecting", "several_routers.py"),
+        ("serializers", "serializers.py"),
+        ("observability", "telemetry.py"),
+    ],
 )
 def test_what_a_page_says_that_its_example_prints(page, name):
     text = (HOWTO / f"{page}.rst").read_text()

@@ -195,7 +195,7 @@ class Client(Proxies):
     @property
     def stats(self) -> Stats:
         """What the client has done since it was made, over all its sessions, and what it has to do now."""
-        return self._keeper.stats
+        return self._keeper.figures()
 
     def send_message(self, message: Message) -> None:
         """Send a message; see `Session.send_message`."""

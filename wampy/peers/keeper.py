@@ -12,9 +12,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wampy import telemetry
 from wampy.backends import settle_backend
 from wampy.blocking import BlockDetector
 from wampy.config.options import Options
@@ -32,6 +32,7 @@ from wampy.errors import (
 )
 from wampy.guard import guarded
 from wampy.interfaces import Slot, Task
+from wampy.peers.account import Account
 from wampy.peers.hooks import KILL_PATIENCE, Hooks
 from wampy.peers.joining import Backoff, Joiner, News, about, register_again
 from wampy.protocol.pending import fresh
@@ -64,6 +65,7 @@ class Keeper:
         session: The current session, or the next one.
         url: The URL that the current session goes to.
         running: Whether the client has been started and neither been stopped nor ended.
+        who: The client's name.
     """
 
     def __init__(
@@ -95,42 +97,39 @@ class Keeper:
         self._given_out_at = 0.0
         # What the next session has to register and subscribe to again.
         self._roles: list[Role] = []
-        # The last session that was made, and what those before it have done.
+        # The session that was made last.
         self._made: Session | None = None
         self.url = urls[0]
-        self._done = Stats()
+        self._account = Account()
         self._reconnecting: Task | None = None
         # Filled when a session has been given out, or will not be any more.
         self._decided = self.backend.slot()
         # Filled when the client has stopped, with the reason if it was not told to.
         self._stopped = self.backend.slot()
-        self._who = who
+        self.who = who
         self._detector = BlockDetector(self.backend, who)
         for url in urls:
             parse_url(url)  # a slip is told at once, not when the others have failed
         self._next(urls[0])
+        telemetry.add_keeper(self)
 
     @property
     def urls(self) -> list[str]:
         """The URLs, tried in turn."""
         return self._joiner.urls
 
-    @property
-    @guarded
-    def stats(self) -> Stats:
-        """What all sessions have done, and what there is to do now."""
-        busy = sum(past.workers.busy for past in self._past)
-        return self._done + self.session.stats + Stats(workers_busy=busy)
+    def figures(self) -> Stats:
+        """Say what all sessions have done, and what there is to do now; to any thread, while they may be counting."""
+        return self._account.total() + Stats(workers_busy=sum(past.workers.busy for past in self._past))
 
     def _next(self, url: str) -> Session:
         made = self._made
         if made is None or self.url != url or not made.untouched:  # else it is the one that the constructor made
             options = self.options
             transport = transport_for(url, self.backend, options.offered, **options.transport_options)
-            if made is not None:
-                self._done += replace(made.stats, pending=0, workers_busy=0, queue=0)
             self.url = url
             self.session = self._made = Session(transport, options, self.backend, self._handler, self._ended)
+            self._account.begin(self.session)
         self.session.workers.detector = self._detector
         return self.session
 
@@ -173,7 +172,7 @@ class Keeper:
 
     def _watch_for_blocks(self) -> None:
         self._detector.stop()
-        self._detector = self._hooks.detector = BlockDetector(self.backend, self._who)
+        self._detector = self._hooks.detector = BlockDetector(self.backend, self.who)
         self._detector.start()
 
     @guarded
@@ -241,6 +240,7 @@ class Keeper:
         self._detector.stop()
         self._stopped.set(failure)
         self._decided.set()
+        telemetry.note_stopped(self)
 
     # Joining.
 
@@ -342,7 +342,7 @@ class Keeper:
                 self._end(exc)
                 logger.error("%s; not connecting again", exc)
         else:
-            self._done += Stats(reconnects=1)
+            self._account.add(Stats(reconnects=1))
             # Last: a logging handler is the user's, and may wait, while this session is lost as well.
             logger.warning("joined %s again as session %s", redact(self.url), self.session.id)
 

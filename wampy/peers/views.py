@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wampy import telemetry
 from wampy.deadlines import DEFAULT, Timeout
 from wampy.roles.caller import PendingCall, RpcProxy
 from wampy.roles.publisher import check_publication
@@ -20,6 +21,13 @@ class Proxies:
     def _live_session(self, timeout: Timeout) -> tuple[Session, Timeout]:
         """Return the session, the next one if need be, and what waiting for it has left of the time."""
         raise NotImplementedError
+
+    def _session_for(self, operation: str, name: str) -> tuple[Session, Timeout]:
+        observer = telemetry.observer
+        if observer is None:
+            return self._live_session(self._timeout)
+        found: tuple[Session, Timeout] = observer.waiting(operation, name, lambda: self._live_session(self._timeout))
+        return found
 
     def call(self, procedure: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a procedure and wait for its result.
@@ -37,11 +45,11 @@ class Proxies:
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: There is no session, or it ended before the answer.
         """
-        session, timeout = self._live_session(self._timeout)
+        session, timeout = self._session_for("call", procedure)
         return session.call(procedure, args, kwargs, self._message_options, timeout)
 
     def _call_async(self, procedure: str, /, *args: Any, **kwargs: Any) -> PendingCall:
-        session, timeout = self._live_session(self._timeout)
+        session, timeout = self._session_for("call_async", procedure)
         return session.call_async(procedure, args, kwargs, self._message_options, timeout)
 
     @property
@@ -71,7 +79,7 @@ class Proxies:
         check_publication(topic, args, kwargs)
         assert topic is not None
         merged = {**self._message_options, **(options or {})}
-        session, timeout = self._live_session(self._timeout)
+        session, timeout = self._session_for("publish", topic)
         return session.publish(topic, (), kwargs, merged, timeout)
 
     def options(self, *, timeout: Timeout = DEFAULT, **options: Any) -> View:

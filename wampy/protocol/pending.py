@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wampy.errors import WampyError
@@ -23,6 +23,7 @@ class PendingRequest:
         cancelled: Whether it is a call that was cancelled.
         given_up: Whether nobody waits any more; the reply is still dealt with.
         subject: The registration or subscription that the reply will bring to life or end, if any.
+        on_done: Called with the request when the outcome is there; it neither blocks nor raises.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class PendingRequest:
         "deadline",
         "error",
         "given_up",
+        "on_done",
         "request_id",
         "seconds",
         "slot",
@@ -58,16 +60,19 @@ class PendingRequest:
         self.error: BaseException | None = None
         self.given_up = False
         self.cancelled = False
+        self.on_done: Callable[[PendingRequest], None] | None = None
 
     def settle(self, reply: Any) -> None:
         """Hand the reply to whoever waits."""
         self.slot.set(reply)
+        if self.on_done is not None:
+            self.on_done(self)
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits raise `error`."""
         if not self.slot.done:
             self.error = error
-            self.slot.set(None)
+            self.settle(None)
 
     def outcome(self) -> Any:
         """Return the reply, or raise the error, an instance of its own for each caller."""

@@ -67,11 +67,12 @@ class PendingCall:
     Attributes:
         procedure: What was called.
         request_id: The CALL's request id.
+        pending: The request itself, for wampy's own use.
     """
 
     def __init__(self, session: CallingSession, pending: PendingRequest) -> None:
         self._session = session
-        self._pending = pending
+        self.pending = pending
         self.procedure = pending.about
         self.request_id = pending.request_id
 
@@ -91,11 +92,11 @@ class PendingCall:
             ConnectionClosed: The session ended before the answer.
         """
         check_seconds("timeout", timeout)
-        return self._session.result_of(self._pending, timeout)
+        return self._session.result_of(self.pending, timeout)
 
     def done(self) -> bool:
         """Say whether the outcome is there."""
-        return self._pending.slot.done
+        return self.pending.slot.done
 
     def cancel(self, mode: str = "kill") -> None:
         """Ask the router to cancel the call (WAMP, "Call Canceling").
@@ -107,7 +108,7 @@ class PendingCall:
         Raises:
             ValueError: The mode is none of these.
         """
-        self._session.cancel(self._pending, mode)
+        self._session.cancel(self.pending, mode)
 
     def __repr__(self) -> str:
         state = "done" if self.done() else "pending"
