@@ -9,6 +9,7 @@ import pytest
 
 from wampy.errors import ConnectionClosed, WampyError
 from wampy.transports import stream
+from wampy.transports import writer as writer_module
 from wampy.transports.writer import HIGH_WATER
 
 SMALL = 4096
@@ -392,3 +393,60 @@ def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect
     assert len(set(heard)) == len(heard), "something was sent twice"
     assert [each for each in heard if each not in unsure] == [*sent, "the end"]
     green.wait_until(lambda: not writer._writing_wanted)
+
+
+# Bursts, in which the kernel may wait for more.
+
+
+@pytest.fixture
+def arrives(backend):
+    """Say how many bytes lie in a peer's socket, after `seconds` in which nothing else runs."""
+    if not backend.switches_only_in_waits or not hasattr(socket, "MSG_MORE"):
+        pytest.skip("the kernel is asked to wait on Linux only, and for green threads only")
+
+    def arrives(opened, seconds):
+        time.sleep(seconds)
+        try:
+            return len(opened.peer.sock.recv(1_000_000, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return 0
+
+    return arrives
+
+
+@pytest.fixture
+def all_is_burst(monkeypatch):
+    """However slow this machine is just now."""
+    monkeypatch.setattr(writer_module, "BURST_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("all_is_burst")
+def test_the_first_of_a_burst_leaves_at_once_and_the_rest_without_the_sender_waiting(connect, arrives, green):
+    opened = connect()
+    green.sleep(0.01)
+    for number in range(5):
+        opened.transport.send(text(number, 10))
+    size = len(text(0, 10)) + 6
+    assert arrives(opened, 0.02) == size
+    # The kernel's own limit is a fifth of a second.
+    deadline = time.monotonic() + 5
+    while arrives(opened, 0.05) < 5 * size and time.monotonic() < deadline:
+        pass
+    assert arrives(opened, 0) == 5 * size
+
+
+@pytest.mark.usefixtures("all_is_burst")
+def test_a_burst_has_left_when_the_sender_waits(connect, arrives, green):
+    opened = connect()
+    for number in range(5):
+        opened.transport.send(text(number, 10))
+    green.sleep(0)
+    green.sleep(0)
+    assert arrives(opened, 0.01) == 5 * (len(text(0, 10)) + 6)
+
+
+def test_messages_that_are_no_burst_leave_one_by_one(connect, arrives):
+    opened = connect()
+    for number in range(1, 5):
+        opened.transport.send(text(number, 10))
+        assert arrives(opened, 0.01) == number * (len(text(0, 10)) + 6)
