@@ -59,8 +59,9 @@ SUBSCRIBER = PEAK + """
         @subscribe(topic="com.example.flood")
         def on_flood(self, payload):
             self.handled += 1
-            sleep(0.2)
+            over.wait(100)  # slower than the flood, however slow that is
 
+    over = get_backend().slot()
     client = Listener(url=sys.argv[1], close_timeout=0.2)
     client.start()
     start = psutil.Process().memory_info().rss
