@@ -343,3 +343,24 @@ def test_a_job_whose_worker_is_ended_before_it_woke_up_is_run_by_another(make_wo
     green.wait_until(lambda: done == [1, 2])
     workers.submit(Job(done.append, (3,)))
     green.wait_until(lambda: done == [1, 2, 3])
+
+
+def test_jobs_that_never_wait_let_others_run_in_between(make_workers, green, backend):
+    workers, done, ticks = make_workers(max_workers=1), [], []
+
+    def compute(number):
+        end = backend.monotonic() + 0.005
+        while backend.monotonic() < end:
+            pass
+        done.append(number)
+
+    def tick():
+        while len(done) < 40:
+            ticks.append(len(done))
+            backend.sleep(0)
+
+    for number in range(40):
+        workers.submit(Job(compute, (number,)))
+    green.spawn(tick).result()
+    assert done == list(range(40))
+    assert len(set(ticks)) > 5, "nobody else ran while they were at work"
