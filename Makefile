@@ -42,7 +42,7 @@ BENCH_OPTIONS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) 
 # What runs on gevent and on OS threads too in `make test`; only the libraries of green threads patch.
 SEAM := tests/unit/backends
 SCENARIOS := $(patsubst %,tests/integration/test_%.py,calls events registrations errors concurrency client_life \
-    interruptions timeouts serializers session_api transports leaks blocking)
+    interruptions timeouts serializers session_api transports leaks blocking otel)
 PATCHED := tests/integration/test_patched.py
 THREADED := tests/integration/test_threads.py
 # The files and folders that ARGS names, if any: then the scenarios are not what is asked for.
