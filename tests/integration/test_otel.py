@@ -143,6 +143,7 @@ class Service(Client):
 
     @callee(procedure="com.example.slow")
     def slow(self):
+        self.note_current()
         self._session.backend.sleep(60)
 
     @callee(procedure="com.example.details", details_arg="details")
@@ -376,7 +377,7 @@ def test_a_handler_that_fails(observed, service, join):
 def test_a_call_that_times_out_and_the_callee_that_is_interrupted(observed, service, join):
     client = join()
     with pytest.raises(WampyTimeOutError):
-        client.options(timeout=0.3).call("com.example.slow")
+        client.options(timeout=1.0).call("com.example.slow")
     assert failures(observed, "com.example.slow", CLIENT) == {"error.type": "wampy.errors.WampyTimeOutError"}
     kill = service._session.backend.kill_error
     assert failures(observed, "com.example.slow", SERVER) == {
@@ -389,7 +390,7 @@ def test_a_call_that_times_out_and_the_callee_that_is_interrupted(observed, serv
 @pytest.mark.parametrize("mode", ["kill", "killnowait", "skip"])
 def test_a_call_that_is_cancelled(observed, service, join, green, mode):
     call = join().rpc.com.example.slow.call_async()
-    green.wait_until(lambda: service.stats.workers_busy == 1)
+    green.wait_until(lambda: service.current)
     call.cancel(mode)
     with pytest.raises(Canceled):
         call.result()
@@ -593,7 +594,7 @@ def test_it_can_be_ended_and_begun_again(observed, service, join):
 def test_what_has_begun_before_is_still_ended(observed, service, join, green):
     client = join()
     call = client.rpc.com.example.slow.call_async()
-    green.wait_until(lambda: service.stats.workers_busy == 1)
+    green.wait_until(lambda: service.current)
     wampy.otel.uninstrument()
     call.cancel("killnowait")
     assert failures(observed, "com.example.slow", CLIENT)["error.type"] == CANCELED

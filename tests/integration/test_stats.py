@@ -1,6 +1,9 @@
 """What a client has done, in figures, against a real router."""
 
 import socket
+import sys
+import threading
+import time
 
 import pytest
 
@@ -107,3 +110,33 @@ def test_while_calls_are_under_way(join, green):
     for call in calls:
         call.result()
     assert client.stats.pending == 0
+
+
+def test_any_thread_may_ask(join):
+    """Whoever collects metrics asks from an OS thread of its own, while workers, green or not, come and go."""
+    service, client = join(Service, max_workers=200), join()
+    failures, asked, over = [], [], threading.Event()
+
+    def ask():
+        while not over.is_set():
+            try:
+                asked.append(service.stats.workers_busy)
+            except Exception as error:
+                failures.append(error)
+                return
+
+    asking = threading.Thread(target=ask)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    asking.start()
+    try:
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end and not failures:
+            calls = [client.rpc.com.example.stats.add.call_async(number, 1) for number in range(150)]
+            assert [call.result() for call in calls] == list(range(1, 151))
+    finally:
+        over.set()
+        asking.join()
+        sys.setswitchinterval(interval)
+    assert not failures
+    assert max(asked) > 1, "there was something to count"

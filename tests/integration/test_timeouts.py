@@ -152,7 +152,7 @@ def test_waiting_takes_under_one_percent_of_a_core(service, join, green):
 def test_cancel(service, join, green, mode):
     client = join()
     call = client.rpc.com.example.slow.call_async(60)
-    green.wait_until(lambda: service.session.invocations)
+    green.wait_until(lambda: service.begun)
     assert not call.done()
     call.cancel(mode)
     with pytest.raises(Canceled) as caught:
