@@ -6,7 +6,6 @@ import base64
 import ipaddress
 from importlib import import_module
 from typing import Any, Final
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from wampy.errors import AddressError, ConnectionError, HandshakeError, WampyError
 from wampy.texts import shown
@@ -53,6 +52,9 @@ def _choose(url: RouterUrl, proxy: bool | str) -> ProxyUrl | None:
         return parse_proxy(proxy)
     if url.scheme not in _VARIABLES or _is_loopback(url.server_name):
         return None
+    # Only now: it brings HTTP and e-mail with it, for a twentieth of a program's start.
+    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
     proxies = getproxies_environment()
     host = url.server_name
     # urllib's own test: names, their ends, and "*"; with and without the port.
