@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -62,19 +63,23 @@ class Carriers:
         Args:
             details: The details of INVOCATION or EVENT.
         """
+        if not details:
+            return None
         propagator = self._propagator or get_global_textmap()
+        fields = propagator.fields  # made anew each time it is asked for
         carrier = {}
-        for field in propagator.fields:
+        for field in fields:
             value = details.get(attribute(field))
             if isinstance(value, str):
                 carrier[field] = value
         if not carrier and self._transaction_hash:
             text = details.get(TRANSACTION_HASH)
             if isinstance(text, str) and "=" in text and len(text) <= _LONGEST:
-                carrier = {field: value for field, value in parse_qsl(text) if field in propagator.fields}
+                carrier = {field: value for field, value in parse_qsl(text) if field in fields}
         return propagator.extract(carrier, context=Context()) if carrier else None
 
 
+@cache  # there are as many as a propagator has fields
 def attribute(field: str) -> str:
     """Return the custom attribute for a field of a propagator's (WAMP, "Custom Attributes"): ``_traceparent``."""
     return "_" + _NO_ATTRIBUTE.sub("_", field.lower())
