@@ -14,14 +14,14 @@ with warnings.catch_warnings():
     from eventlet.hubs import get_hub
     from eventlet.support import greenlets as greenlet
 
-from wampy.backends._asyncio_hub import revive
+from wampy.backends._eventlet_hubs import revive
 from wampy.interfaces import Slot
 
 _getcurrent = greenlet.getcurrent
 
 
 def living_hub() -> Any:
-    """Return the hub, for a wait; see `revive`. On eventlet's other hubs there is nothing to revive."""
+    """Return the hub, for a wait; see `revive`."""
     hub = get_hub()
     if hub.running and hub.greenlet.dead:
         revive(hub)
