@@ -7,6 +7,7 @@ Who may touch what: `Inbox`, and what it calls here, run in the reader, which ne
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -92,6 +93,7 @@ class Conversation:
         self._machine = StateMachine()
         self._outbox = Outbox(transport, self._machine, self.request_ids, self.pending, backend)
         self._home: Any = None
+        self._process = os.getpid()
         self._inbox = Inbox(self, transport, self._machine)
         self.message_size = 0
         self._joined = backend.slot()
@@ -123,8 +125,8 @@ class Conversation:
 
     @property
     def untouched(self) -> bool:
-        """Whether nobody has tried to join with it yet."""
-        return self._home is None and self.reason is None
+        """Whether nobody has tried to join with it yet, and it is this process's own, not of before a fork."""
+        return self._home is None and self.reason is None and self._process == os.getpid()
 
     @property
     def dismissed(self) -> bool:

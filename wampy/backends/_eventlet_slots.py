@@ -69,11 +69,11 @@ def switch_and_wake(hub: Any, reader: Any) -> None:
 
 
 def _wake_soon(hub: Any, slot: EventletSlot, waiter: Any) -> None:
-    """Have the hub switch to who waits for a slot that has just been filled."""
+    """Have the hub switch to who waits for a slot that was just filled; behind all that it was asked for before."""
     woken = _woken.get(hub)
-    # Ctrl-C may have come when the timer had just been called.
-    if woken is None or (woken.timer is not None and woken.timer.called):
-        woken = _Woken(woken or ())
+    asked = hub.next_timers
+    if woken is None or (asked[-1][1] is not woken.timer if asked else woken.timer is not None):
+        woken = _Woken()
         woken.timer = hub.schedule_call_global(0, _wake_all, hub, woken)
         _woken[hub] = woken
     woken.append((slot, waiter))
