@@ -68,7 +68,7 @@ def main() -> None:
     if path == LATEST:
         from benchmarks.docs import write
 
-        write(results)
+        write(Results.read(path))  # with the figures as they are kept
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Say so, once, when something has kept the hub from running: meanwhile nothing of a client on green threads can run.
 
-A timer that is due each second finds out behind the block how late it comes. Its clock does not count the time in which
-the machine is suspended, on Linux and macOS. What it cannot tell from a call that blocks is a process that was stopped
-as a whole (Ctrl-Z, a debugger, a frozen container): neither uses the processor, and no process is told of its being
-stopped unless it handles a signal, which is the program's. The text says that it may have been that.
+A timer that is due every two seconds finds out behind the block how late it comes. Its clock does not count the time
+in which the machine is suspended, on Linux and macOS. What it cannot tell from a call that blocks is a process that was
+stopped as a whole (Ctrl-Z, a debugger, a frozen container): neither uses the processor, and no process is told of its
+being stopped unless it handles a signal, which is the program's. The text says that it may have been that.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from wampy.interfaces import Backend, Timer
 
 logger = logging.getLogger(__name__)
 
-#: Seconds from one look to the next.
-INTERVAL = 1.0
+#: Seconds from one look to the next. Not fewer: on a machine that sleeps, an idle client costs what waking it costs.
+INTERVAL = 2.0
 #: How many seconds a look may come late: of a block that takes as many, and one interval more, there is a record.
-TOLERANCE = 4.0
+TOLERANCE = 3.0
 
 # Who held the hub for less than this part of the tolerance is not named.
 _PART = 0.5
