@@ -225,6 +225,7 @@ def test_nothing_is_parked_when_the_last_watch_is_closed(backend, green, pair):
 # How those who wait are woken.
 
 
+@pytest.mark.usefixtures("backend")
 def test_who_waits_is_woken_in_order_and_the_main_program_last(run_python):
     done = run_python(
         """
