@@ -60,6 +60,8 @@ class Conversation:
         backend: The green-thread library's verbs.
         workers: The green threads that run the user's code.
         message_size: The bytes of the message that is being handled.
+        wants_no_more: Whether what comes now is of no interest: it is over, or the router has answered our GOODBYE. It
+            may say more behind that, such as ERROR for a call of ours that it ends.
 
     Args:
         transport: An unconnected transport.
@@ -96,6 +98,7 @@ class Conversation:
         self._process = os.getpid()
         self._inbox = Inbox(self, transport, self._machine)
         self.message_size = 0
+        self.wants_no_more = False
         self._joined = backend.slot()
         self._goodbye = backend.slot()
         #: Filled when nothing is left of it.
@@ -197,6 +200,7 @@ class Conversation:
         """
         if self.reason is None:
             self.reason = error
+            self.wants_no_more = True
             if abort is not None:
                 try:
                     self._outbox.emit(abort)
@@ -244,6 +248,7 @@ class Conversation:
 
     def left(self) -> None:
         """Note that the router answered our GOODBYE; one that the user sent by hand ends the session as well."""
+        self.wants_no_more = True
         self._goodbye.set()
         if not self._stopping:
             self.finish(_stopped())
@@ -263,14 +268,6 @@ class Conversation:
             self.gone.set()
 
     # In: see `Inbox`.
-
-    @property
-    def wants_no_more(self) -> bool:
-        """Whether what comes now is of no interest: it is over, or the router has answered our GOODBYE.
-
-        It may say more behind that, such as ERROR for a call of ours that it ends.
-        """
-        return self.reason is not None or self._goodbye.done
 
     def deliver(self, message: Message) -> None:
         """Have the handler deal with a message."""
@@ -338,7 +335,7 @@ class Conversation:
 
     def _send(self, message: Message) -> None:
         if not self._transport.in_reader:
-            self._wait_for_room(self.options.send_timeout)
+            self._wait_for_room(None)
         self._outbox.emit(message)
         self._sent(message)
 
@@ -351,10 +348,20 @@ class Conversation:
     def _sent(self, message: Message) -> None:
         """Note what was sent; for children."""
 
-    def _wait_for_room(self, seconds: float | None) -> None:
+    def _wait_for_room(self, limit: float | None) -> None:
+        """Wait until a sender need not wait; also refuse whoever may not send from where it is.
+
+        Args:
+            limit: Seconds to wait at most, if they are fewer than the ``send_timeout``.
+        """
         if self._home is None or self.reason is not None:
             raise fresh(self._closed())
         self.backend.check_caller(self._home)
+        if self._transport.has_room:
+            return
+        seconds = self.options.send_timeout
+        if limit is not None and (seconds is None or 0 < limit < seconds):
+            seconds = limit
         try:
             roomy = self._transport.wait_for_room(self._deadline(seconds))
         except ConnectionClosed as exc:

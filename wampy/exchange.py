@@ -43,10 +43,10 @@ class Exchange(Conversation):
         return self._reply(self._request(message, about, self._seconds(timeout), subject), checked=True)
 
     def _request(self, message: Message, about: str, seconds: float | None, subject: Any = None) -> PendingRequest:
-        deadline = self._deadline(seconds)
-        send_timeout = self.options.send_timeout
-        self._wait_for_room(seconds if send_timeout is None else min(seconds or send_timeout, send_timeout))
-        pending = PendingRequest(message.WAMP_CODE, 0, about, self.backend.slot(), deadline, seconds, subject)
+        backend = self.backend
+        deadline = None if seconds is None else backend.monotonic() + seconds
+        self._wait_for_room(seconds)
+        pending = PendingRequest(message.WAMP_CODE, 0, about, backend.slot(), deadline, seconds, subject)
         self._outbox.emit(message, pending)
         self._deadlines.watch(deadline)
         return pending
@@ -73,15 +73,14 @@ class Exchange(Conversation):
             shared: Whether others may wait for it, now or later: then it goes on when this waiter is killed.
             checked: Whether it is known that the caller may wait, as that it has just made the request.
         """
-        slot = pending.slot
-        if not slot.done:
+        if checked or not pending.slot.done:
             if not checked:
                 self._check_may_block()
             worker = current_worker()
             if worker is not None:
                 worker.pool.lend()
             try:
-                arrived = slot.wait(timeout)
+                arrived = pending.slot.wait(timeout)
             except BaseException:
                 if not shared:
                     self._abandon(pending)  # the waiter was killed, or Ctrl-C
@@ -92,7 +91,7 @@ class Exchange(Conversation):
             if not arrived:
                 raise WampyTimeOutError(f"answer to the call of {pending.about}", timeout, pending.about)
         reply = pending.outcome()
-        if isinstance(reply, Error):
+        if type(reply) is Error:
             raise RemoteError.from_reply(
                 reply.error, positional(reply.args), reply.kwargs, reply.details, pending.about, pending.request_id
             )
@@ -120,9 +119,10 @@ class Exchange(Conversation):
         Raises:
             WampProtocolError: No such request was ever made.
         """
-        assert message.reply_key is not None
-        code, request_id = message.reply_key
-        pending = self.pending.pop(code, request_id)
+        key = message.reply_key
+        assert key is not None
+        request_id = key[1]
+        pending = self.pending.pop(*key)
         if pending is None:
             if not self.request_ids.issued(request_id):
                 raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")

@@ -20,9 +20,8 @@ class Recipient(Protocol):
     """The part of a session that its messages come to."""
 
     message_size: int
+    wants_no_more: bool
 
-    @property
-    def wants_no_more(self) -> bool: ...
     def deliver(self, message: Message, /) -> None: ...
     def settle_anyway(self, message: Message, error: BaseException, /) -> None: ...
     def violated(self, error: WampyError, /) -> None: ...
@@ -65,7 +64,7 @@ class Inbox:
             self._take_messages(batch)
 
     def _take_messages(self, payloads: list[Payload]) -> None:
-        recipient, receive = self._recipient, self._machine.receive
+        recipient, machine = self._recipient, self._machine
         loads = self._transport.serializer.loads
         self.received += len(payloads)
         for payload in payloads:
@@ -73,7 +72,8 @@ class Inbox:
                 return
             try:
                 message = parse(loads(payload))
-                receive(message.name)
+                if machine.receivable.get(message.name) is not machine.state:
+                    machine.receive(message.name)
             except (WampProtocolError, SerializationError) as exc:
                 recipient.violated(exc)
                 return

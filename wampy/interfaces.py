@@ -309,6 +309,11 @@ class Transport(ABC):
     ) -> None:
         """Begin to push payloads. `on_lost` is called exactly once, and nothing after it."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it is known that `wait_for_room` would neither wait nor raise now; a quick look, for senders."""
+        return False
+
     @abstractmethod
     def wait_for_room(self, deadline: float | None) -> bool:
         """Block until more may be sent; say whether it was before the deadline."""

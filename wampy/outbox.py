@@ -61,21 +61,23 @@ class Outbox:
             SerializationError: Its payload cannot travel.
             ConnectionClosed: The session or the transport is over.
         """
-        name = message.name
-        self._machine.check_send(name)
-        message.validate()
+        name, machine, ids = message.name, self._machine, self._request_ids
+        if name not in machine.sendable:
+            machine.check_send(name)
+        if not message._is_right():
+            message.validate()
         serializer = self._transport.serializer
         wire = serializer.prepare(message.listed())
         with self._mutex:
-            target = self._machine.check_send(name)
-            following = self._request_ids.peek()
+            target = machine.sendable.get(name) or machine.check_send(name)
+            following = ids.following
             counted = committed = False
             try:
                 if name in REQUESTS:
                     counted = self._number(message, following)
                     wire[1] = message.request_id  # type: ignore[attr-defined]
                 payload = serializer.encode(wire)
-                if self._request_ids.peek() != following:
+                if ids.following != following:
                     raise WampyError(f"the serializer {serializer.name!r} let others send while it encoded a message")
                 if pending is not None:
                     pending.request_id = message.request_id  # type: ignore[attr-defined]
@@ -83,19 +85,20 @@ class Outbox:
                 if counted:
                     # Before the bytes are out: Ctrl-C may come while the kernel takes them, and then nothing is
                     # undone, lest the next request has the same id and gets this one's answer.
-                    self._request_ids.commit()
+                    ids.commit()
                     committed = True
                 self._transport.send(payload)
             except Exception:
                 if pending is not None:
                     self._pending.discard(pending)
                 if committed:
-                    self._request_ids.take_back(following)
+                    ids.take_back(following)
                 if counted:
                     message.request_id = None  # type: ignore[attr-defined]
                 raise
             self.sent += 1
-            self._machine.move(target)
+            if target is not machine.state:
+                machine.move(target)
 
     def _number(self, message: Any, following: int) -> bool:
         """Give a request its id; say whether the counter must move on."""

@@ -127,7 +127,7 @@ class Session(Registry):
         options: Mapping[str, Any] | None,
         timeout: Timeout,
     ) -> PendingRequest:
-        seconds = self._seconds(timeout)
+        seconds = self.options.call_timeout if timeout is DEFAULT else self._seconds(timeout)
         message = Call(None, _own(options), procedure, _payload(args), _own(kwargs))
         if seconds is not None and self._takes_timeouts and isinstance(message.options, dict):
             message.options.setdefault("timeout", max(int(seconds * 1000), 1))
@@ -159,13 +159,13 @@ class Session(Registry):
         """
         self._check_not_in_reader()
         reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout), checked=True)
-        return unwrap(positional(reply.args), reply.kwargs)
+        return _unwrapped(reply)
 
     @guarded
     def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
         """Wait for a call's result; for `PendingCall`."""
         reply = self._reply(pending, timeout, shared=True)
-        return unwrap(positional(reply.args), reply.kwargs)
+        return _unwrapped(reply)
 
     @guarded
     def cancel(self, pending: PendingRequest, mode: str) -> None:
@@ -252,7 +252,9 @@ class Session(Registry):
         """
         message = Publish(None, _own(options), topic, _payload(args), _own(kwargs))
         if not (isinstance(message.options, dict) and message.options.get("acknowledge")):
-            self._send(message)
+            if not self._transport.in_reader:
+                self._wait_for_room(None)
+            self._outbox.emit(message)
             return None
         publication_id: int = self._ask(message, topic, timeout).publication_id
         return publication_id
@@ -359,6 +361,13 @@ def _own(mapping: Any) -> Any:
     if type(mapping) is dict:  # hot, and what `isinstance` asks of an abstract class is not cheap
         return mapping.copy()
     return dict(mapping) if isinstance(mapping, Mapping) else mapping
+
+
+def _unwrapped(reply: Any) -> Any:
+    args = reply.args
+    if not reply.kwargs and type(args) is list and len(args) == 1:  # hot
+        return args[0]
+    return unwrap(positional(args), reply.kwargs)
 
 
 def _payload(args: Any) -> Any:

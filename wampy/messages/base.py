@@ -22,7 +22,8 @@ from operator import attrgetter
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from wampy.errors import WampProtocolError, WampyError
-from wampy.messages.checks import Check, elide, is_uri
+from wampy.messages.checks import Check, elide
+from wampy.messages.compiled import compile_methods
 from wampy.messages.fields import Field
 
 _SECRET_KEYS = ("authextra", "resume_token")
@@ -56,7 +57,6 @@ class Message:
     _secrets: ClassVar[frozenset[str]]
     _shortest: ClassVar[int]
     _longest: ClassVar[int]
-    _args_at: ClassVar[int]
 
     @classmethod
     def from_wire(cls, wire: list[Any]) -> Self:
@@ -77,7 +77,8 @@ class Message:
             cls._refuse_nulls(wire)
         make: Callable[..., Self] = cls
         message = make(*wire[1:])
-        message.validate()
+        if not message._is_right():
+            raise message._fault()
         return message
 
     def validate(self) -> None:
@@ -97,15 +98,7 @@ class Message:
         Returns:
             The list, without empty trailing fields that may be left out; the caller's own.
         """
-        wire = list(self._listed(self))
-        shortest = self._shortest
-        # An empty binary or text is a payload all the same.
-        while len(wire) > shortest and not wire[-1] and not isinstance(wire[-1], (bytes, bytearray, str)):
-            wire.pop()
-        at = self._args_at
-        if 0 < at < len(wire) and isinstance(wire[at], tuple):
-            wire[at] = list(wire[at])
-        return wire
+        raise NotImplementedError  # compiled for each class by `declare`
 
     @property
     def message(self) -> list[Any]:
@@ -207,35 +200,15 @@ def declare(cls: type[M]) -> type[M]:
         The class that takes its place.
     """
     kinds: list[tuple[str, Field]] = [(name, kind.__metadata__[0]) for name, kind in cls.__annotations__.items()]
-    fill, is_right = _compiled(kinds)
-    if fill is not None:
-        cls.__post_init__ = fill  # type: ignore[attr-defined]
-    made = dataclass(slots=True, eq=False, repr=False)(cls)
+    compiled = compile_methods(cls, kinds)
+    made = dataclass(slots=True, eq=False, repr=False, init=False)(cls)
     declared = fields(made)  # type: ignore[arg-type]
     made.FIELDS = tuple(name for name, _ in kinds)
     made._checks = tuple(kind.check for _, kind in kinds)
     made._secrets = frozenset(name for name, kind in kinds if kind.secret)
     made._longest = 1 + len(declared)
     made._shortest = 1 + sum(field.default is MISSING for field in declared)
-    made._args_at = 1 + made.FIELDS.index("args") if "args" in made.FIELDS else 0
     made._listed = attrgetter("WAMP_CODE", *made.FIELDS)
-    made._is_right = is_right
+    for name, function in compiled.items():
+        setattr(made, name, function)
     return made
-
-
-def _compiled(kinds: list[tuple[str, Field]]) -> tuple[Callable[[Any], None] | None, Callable[[Any], bool]]:
-    """Make the functions that see to a message's fields: what puts in what ``None`` stands for, what checks them all.
-
-    Compiled, as dataclasses compile their constructors: a loop over the fields, with a function for each, would take
-    longer than all else that is done here with a small message.
-    """
-    names: dict[str, Any] = {"is_uri": is_uri}
-    fillings, checks = [], []
-    for index, (name, kind) in enumerate(kinds):
-        names[f"check_{index}"], names[f"empty_{index}"] = kind.check, kind.empty
-        if kind.empty is not None:
-            fillings.append(f"    if m.{name} is None: m.{name} = empty_{index}()")
-        checks.append(f"    v = m.{name}\n    if not (({kind.usual}) or check_{index}(v, m) is None): return False")
-    exec("def fill(m):\n" + "\n".join(fillings or ["    pass"]), names)
-    exec("def is_right(m):\n" + "\n".join([*checks, "    return True"]), names)
-    return names["fill"] if fillings else None, names["is_right"]

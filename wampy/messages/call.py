@@ -7,6 +7,7 @@ from wampy.messages.checks import check_count, check_flag, check_text
 from wampy.messages.fields import PAYLOAD_SENT, ROUTED_SENT, Args, FreshId, Kwargs, Uri, header, peer_sent
 
 OPTIONS = header(
+    "len(v) == 1 and type(v.get('timeout')) is int and v['timeout'] >= 0",  # what the session itself puts in
     timeout=check_count,
     progress=check_flag,
     receive_progress=check_flag,

@@ -17,7 +17,7 @@ LARGEST_ID = 2**53
 #: How much of an offending value an error shows.
 SHOWN = 80
 #: URIs longer than this are not cached: what a peer sends must not fill the memory.
-_CACHED_URI = 256
+CACHED_URI = 256
 
 _URI = re.compile(r"([^\s.#]+\.)*[^\s.#]+")
 _URI_PREFIX = re.compile(r"([^\s.#]+\.)*[^\s.#]*")
@@ -67,7 +67,8 @@ def wrong(expected: str, value: object) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_short_uri(text: str) -> bool:
+def is_short_uri(text: str) -> bool:
+    """Say the same as `is_uri` of a text that is short enough to be remembered."""
     return _URI.fullmatch(text) is not None
 
 
@@ -80,7 +81,7 @@ def is_uri(text: str) -> bool:
     Returns:
         Whether it has only non-empty components, without white space and ``#``.
     """
-    return _is_short_uri(text) if len(text) <= _CACHED_URI else _URI.fullmatch(text) is not None
+    return is_short_uri(text) if len(text) <= CACHED_URI else _URI.fullmatch(text) is not None
 
 
 def check_id(value: Any, message: Any = None) -> str | None:

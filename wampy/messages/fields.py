@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 from wampy.messages.checks import (
+    CACHED_URI,
     LARGEST_ID,
     Check,
     check_args,
@@ -82,7 +83,7 @@ ROUTER_ROLES = dict_with(**dict.fromkeys(_NAMES, _ROLE_OR_NULL))
 
 
 _IS_ID = f"type(v) is int and 0 < v <= {LARGEST_ID}"
-_IS_URI = "type(v) is str and is_uri(v)"
+_IS_URI = f"type(v) is str and len(v) <= {CACHED_URI} and is_short_uri(v)"
 _EMPTY_DICT = "type(v) is dict and not v"
 
 
@@ -94,7 +95,7 @@ class Field(NamedTuple):
         empty: Makes what ``None`` stands for in a constructor.
         secret: Whether the value must never be shown.
         usual: An expression about the value ``v`` that is true of nothing that the check refuses, and quicker, as
-            each message that comes or goes is checked; it may use ``is_uri``.
+            each message that comes or goes is checked; it may use ``is_short_uri``.
     """
 
     check: Check
@@ -103,16 +104,17 @@ class Field(NamedTuple):
     usual: str = "False"
 
 
-def header(**known: Check) -> Field:
+def header(usual: str = "False", /, **known: Check) -> Field:
     """Declare an Options or Details field.
 
     Args:
+        usual: As for `Field`, beside the empty dictionary.
         **known: The check of each key that the specification names.
 
     Returns:
         The field; ``None`` stands for ``{}`` in a constructor.
     """
-    return Field(dict_with(**known), empty=dict, usual=_EMPTY_DICT)
+    return Field(dict_with(**known), empty=dict, usual=f"type(v) is dict and (not v or ({usual}))")
 
 
 def peer(role: str) -> dict[str, Check]:

@@ -86,7 +86,7 @@ class Telemetry(Observer):
 
     def _end_call(self, operation: Operation, done: PendingRequest, when: tuple[float, int]) -> None:
         error = done.error
-        reply = None if error is not None else done.slot.value
+        reply = None if error is not None else done.reply
         if isinstance(reply, Error):
             error = RemoteError.from_reply(reply.error, positional(reply.args), reply.kwargs, procedure=done.about)
         self._operations.end(operation, error, ended=when)

@@ -261,10 +261,14 @@ class Client(Proxies):
             session.complete(pending)
 
     def _live_session(self, timeout: Timeout) -> tuple[Session, Timeout]:
-        found = self._keeper.live_session(timeout)
+        keeper = self._keeper
+        session = keeper.given_out
+        if session is not None and session.reason is None:  # hot: all calls and publications come by
+            return session, timeout
+        found = keeper.live_session(timeout)
         if found is not None:
             return found
-        last = self._keeper.last_reason
+        last = keeper.last_reason
         raise ConnectionClosed(
             f"{self.name} is not started; use `with client:` or client.start()"
             if last is None

@@ -93,7 +93,7 @@ class Keeper:
         self._last: Session | None = None
         # Sessions that were lost while their workers were busy.
         self._past: list[Session] = []
-        self._given_out: Session | None = None
+        self.given_out: Session | None = None
         self._given_out_at = 0.0
         # What the next session has to register and subscribe to again.
         self._roles: list[Role] = []
@@ -272,7 +272,7 @@ class Keeper:
                 return
 
     def _give_out(self, session: Session) -> None:
-        self._given_out, self._given_out_at = session, self.backend.monotonic()
+        self.given_out, self._given_out_at = session, self.backend.monotonic()
         self._joiner.turn_to_next(self.url)
         self._reconnecting = None
         self._decided.set()
@@ -291,8 +291,8 @@ class Keeper:
         clean = isinstance(reason, ConnectionClosed) and reason.clean
         was_lost = not clean or isinstance(reason, SessionClosed)
         is_told = session.id is None or self._reconnecting is not None  # by whoever has been joining
-        if session is self._given_out:
-            self._given_out = None
+        if session is self.given_out:
+            self.given_out = None
             is_told = False
             if clean or isinstance(reason, AbortError):
                 self._hooks.tell("on_leave", getattr(reason, "uri", CLOSE_NORMAL))
@@ -368,22 +368,19 @@ class Keeper:
         Raises:
             WampyTimeOutError: There was none in time.
         """
-        session = self.session
-        if session is self._given_out and session.reason is None:
-            return session, timeout
         seconds = self.options.call_timeout if isinstance(timeout, Default) else timeout
         check_seconds("timeout", seconds)
         deadline = None if seconds is None else self.backend.monotonic() + seconds
         waited = False
         while self.running:
             session = self.session
-            if (session is self._given_out and session.reason is None) or not self._is_worth_waiting(session):
+            if (session is self.given_out and session.reason is None) or not self._is_worth_waiting(session):
                 if waited and deadline is not None:
                     timeout = max(deadline - self.backend.monotonic(), 0.001)
                 return session, timeout
             self.backend.check_caller(self._home)
             waited = True
-            turn: Slot = session.gone if session is self._given_out else self._decided
+            turn: Slot = session.gone if session is self.given_out else self._decided
             if not turn.wait(None if deadline is None else deadline - self.backend.monotonic()):
                 raise WampyTimeOutError(f"new session with {redact(self.url)}", seconds)
         return None
@@ -392,7 +389,7 @@ class Keeper:
         """Say whether there will be another session that the caller may wait for."""
         if self._backoff is None or session.in_reader or self._last_stopped == self._starts:
             return False
-        if session is self._given_out:
+        if session is self.given_out:
             return True  # it is over, which the reader is about to say
         task, worker = self._reconnecting, current_worker()
         # Not in the first start, and not where the next session's own roles are at work.

@@ -23,6 +23,7 @@ class Proxies:
         raise NotImplementedError
 
     def _session_for(self, operation: str, name: str) -> tuple[Session, Timeout]:
+        """Return the same, and let the observer stand round it, if there is one."""
         observer = telemetry.observer
         if observer is None:
             return self._live_session(self._timeout)
@@ -45,7 +46,10 @@ class Proxies:
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: There is no session, or it ended before the answer.
         """
-        session, timeout = self._session_for("call", procedure)
+        if telemetry.observer is None:
+            session, timeout = self._live_session(self._timeout)
+        else:
+            session, timeout = self._session_for("call", procedure)
         return session.call(procedure, args, kwargs, self._message_options, timeout)
 
     def _call_async(self, procedure: str, /, *args: Any, **kwargs: Any) -> PendingCall:
@@ -76,10 +80,14 @@ class Proxies:
             RemoteError: The router refused it, as ``acknowledge`` lets it.
             ConnectionClosed: There is no session.
         """
-        check_publication(topic, args, kwargs)
+        if args or type(topic) is not str or not kwargs:
+            check_publication(topic, args, kwargs)
         assert topic is not None
-        merged = {**self._message_options, **(options or {})}
-        session, timeout = self._session_for("publish", topic)
+        merged = {**self._message_options, **options} if options else self._message_options
+        if telemetry.observer is None:
+            session, timeout = self._live_session(self._timeout)
+        else:
+            session, timeout = self._session_for("publish", topic)
         return session.publish(topic, (), kwargs, merged, timeout)
 
     def options(self, *, timeout: Timeout = DEFAULT, **options: Any) -> View:

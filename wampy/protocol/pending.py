@@ -18,6 +18,8 @@ class PendingRequest:
         request_id: Its id.
         about: The procedure or topic, for error texts.
         slot: Where the outcome goes, once.
+        reply: What answered it, once something has.
+        error: Why nothing did, once that is so; see `fresh`.
         deadline: When to give up, by the backend's clock; ``None`` for never.
         seconds: The same as a duration, for the error.
         cancelled: Whether it is a call that was cancelled.
@@ -34,6 +36,7 @@ class PendingRequest:
         "error",
         "given_up",
         "on_done",
+        "reply",
         "request_id",
         "seconds",
         "slot",
@@ -57,6 +60,7 @@ class PendingRequest:
         self.deadline = deadline
         self.seconds = seconds
         self.subject = subject
+        self.reply: Any = None
         self.error: BaseException | None = None
         self.given_up = False
         self.cancelled = False
@@ -64,21 +68,22 @@ class PendingRequest:
 
     def settle(self, reply: Any) -> None:
         """Hand the reply to whoever waits."""
-        self.slot.set(reply)
+        if self.slot.set(reply):
+            self.reply = reply
         if self.on_done is not None:
             self.on_done(self)
+
+    def outcome(self) -> Any:
+        """Return the reply, or raise the error, an instance of its own for each caller."""
+        if self.error is not None:
+            raise fresh(self.error)
+        return self.reply
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits raise `error`."""
         if not self.slot.done:
             self.error = error
             self.settle(None)
-
-    def outcome(self) -> Any:
-        """Return the reply, or raise the error, an instance of its own for each caller."""
-        if self.error is not None:
-            raise fresh(self.error)
-        return self.slot.value
 
 
 def fresh(error: BaseException) -> BaseException:

@@ -82,17 +82,22 @@ class StateMachine:
 
     Attributes:
         state: Where the session stands; changed by the methods only.
+        sendable: What may be sent now: a message's name to what `check_send` would return.
+        receivable: What may come now: a message's name to the state after that.
     """
 
-    __slots__ = ("_receivable", "_sendable", "state")
+    __slots__ = ("receivable", "sendable", "state")
+
+    sendable: dict[str, State]
+    receivable: dict[str, State]
 
     def __init__(self) -> None:
         self._go(State.NEW)
 
     def _go(self, state: State) -> None:
         self.state = state
-        self._sendable = _SENDABLE[state]
-        self._receivable = _RECEIVABLE[state]
+        self.sendable = _SENDABLE[state]
+        self.receivable = _RECEIVABLE[state]
 
     def check_send(self, name: str) -> State:
         """Say where sending a message of that name would lead, without going there.
@@ -107,7 +112,7 @@ class StateMachine:
             ConnectionClosed: The session is over or not yet there.
             WampProtocolError: The message may not be sent in this state.
         """
-        target = self._sendable.get(name)
+        target = self.sendable.get(name)
         if target is not None:
             return target
         if self.state is State.NEW:
@@ -130,7 +135,7 @@ class StateMachine:
         Raises:
             WampProtocolError: The message is illegal in this state.
         """
-        target = self._receivable.get(name)
+        target = self.receivable.get(name)
         if target is None:
             raise WampProtocolError(f"the router sent {name.upper()} while the session was {self.state.value}")
         if target is not self.state:

@@ -118,7 +118,7 @@ class SocketTransport(Transport):
 
     @property
     def in_reader(self) -> bool:
-        return self._watch is not None and self._watch.is_reader
+        return self._in_turn and self._watch is not None and self._watch.is_reader
 
     @property
     def orphaned(self) -> bool:
@@ -207,6 +207,10 @@ class SocketTransport(Transport):
     def is_reading(self) -> bool:
         """Whether a turn of the reader is under way."""
         return self._writer.in_turn
+
+    @property
+    def has_room(self) -> bool:
+        return self._closing is None and self._ended is None and self._watch is not None and self._writer.has_room
 
     def wait_for_room(self, deadline: float | None) -> bool:
         if self._watch is not None and not self._writer.wait_for_room(deadline):

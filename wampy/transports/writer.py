@@ -85,6 +85,11 @@ class Writer:
         """How many bytes wait to be written."""
         return self._outgoing.size
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a sender need not wait now."""
+        return not self._room_waiters and self._outgoing.size <= HIGH_WATER
+
     def wait_for_room(self, deadline: float | None) -> bool:
         """Block until a sender need not wait; say whether it was before the deadline."""
         line = self._room_waiters

@@ -152,16 +152,16 @@ def test_errors_are_short_whatever_was_there(value):
 
 
 def test_a_long_uri_takes_no_memory():
-    from wampy.messages.checks import _is_short_uri
+    from wampy.messages.checks import is_short_uri
 
-    before = _is_short_uri.cache_info().currsize
+    before = is_short_uri.cache_info().currsize
     for uri, good in (("a." * 500_000 + "b", True), ("a." * 500_000, False), ("a" * 10**6 + " ", False)):
         if good:
             parse([48, 1, {}, uri])
         else:
             with pytest.raises(WampProtocolError):
                 parse([48, 1, {}, uri])
-    assert _is_short_uri.cache_info().currsize == before
+    assert is_short_uri.cache_info().currsize == before
 
 
 def test_secrets_are_not_shown():

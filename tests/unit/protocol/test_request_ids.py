@@ -32,7 +32,7 @@ def test_what_has_been_issued():
 
 def test_after_the_largest_comes_one():
     ids = RequestIds()
-    ids._next = MAX_ID - 1
+    ids.following = MAX_ID - 1
     assert [next(ids) for _ in range(4)] == [MAX_ID - 1, MAX_ID, 1, 2]
     assert ids.issued(MAX_ID)
     assert ids.issued(12345), "of the first round"
