@@ -74,7 +74,11 @@ class Outbox:
             counted = committed = False
             try:
                 if name in REQUESTS:
-                    counted = self._number(message, following)
+                    if wire[1] is None:
+                        message.request_id = following  # type: ignore[attr-defined]
+                        counted = True
+                    else:
+                        counted = self._number(message, following)
                     wire[1] = message.request_id  # type: ignore[attr-defined]
                 payload = serializer.encode(wire)
                 if ids.following != following:
@@ -101,10 +105,8 @@ class Outbox:
                 machine.move(target)
 
     def _number(self, message: Any, following: int) -> bool:
-        """Give a request its id; say whether the counter must move on."""
-        if message.request_id is None:
-            message.request_id = following
-        elif message.request_id != following:
+        """Look at a request's id that is not ours; say whether the counter must move on."""
+        if message.request_id != following:
             if type(message.request_id) is not int or self._request_ids.issued(message.request_id):
                 return False  # no id at all, which is for validate() to say, or taken from the counter by the user
             raise WampProtocolError(

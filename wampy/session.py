@@ -128,9 +128,14 @@ class Session(Registry):
         timeout: Timeout,
     ) -> PendingRequest:
         seconds = self.options.call_timeout if timeout is DEFAULT else self._seconds(timeout)
-        message = Call(None, _own(options), procedure, _payload(args), _own(kwargs))
+        if type(args) is not tuple:
+            args = _payload(args)
+        # Hot, and what `isinstance` asks of an abstract class is not cheap.
+        options = options.copy() if type(options) is dict else _own(options)
+        kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
+        message = Call(None, options, procedure, args, kwargs)
         if seconds is not None and self._takes_timeouts and isinstance(message.options, dict):
-            message.options.setdefault("timeout", max(int(seconds * 1000), 1))
+            message.options.setdefault("timeout", int(seconds * 1000) or 1)
         pending = self._request(message, procedure, seconds)
         self._calls += 1
         return pending
@@ -250,8 +255,12 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
-        message = Publish(None, _own(options), topic, _payload(args), _own(kwargs))
-        if not (isinstance(message.options, dict) and message.options.get("acknowledge")):
+        if type(args) is not tuple:
+            args = _payload(args)
+        options = options.copy() if type(options) is dict else _own(options)  # as in `_begin_call`
+        kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
+        message = Publish(None, options, topic, args, kwargs)
+        if not options or not (isinstance(options, dict) and options.get("acknowledge")):
             if not self._transport.in_reader:
                 self._wait_for_room(None)
             self._outbox.emit(message)
@@ -358,8 +367,6 @@ class Session(Registry):
 
 def _own(mapping: Any) -> Any:
     """Copy a dictionary; what is none is for the message's own checks to refuse."""
-    if type(mapping) is dict:  # hot, and what `isinstance` asks of an abstract class is not cheap
-        return mapping.copy()
     return dict(mapping) if isinstance(mapping, Mapping) else mapping
 
 
