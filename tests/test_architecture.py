@@ -40,9 +40,10 @@ RANKS = {
     "wampy.outbox": (3, 0),
     "wampy.inbox": (3, 0),
     "wampy.deadlines": (3, 0),
-    "wampy.conversation": (3, 1),
-    "wampy.exchange": (3, 2),
-    "wampy.registry": (3, 3),
+    "wampy.channel": (3, 1),
+    "wampy.conversation": (3, 2),
+    "wampy.exchange": (3, 3),
+    "wampy.registry": (3, 4),
     "wampy.session": (4, 0),
     "wampy.message_handler": (4, 0),
     "wampy.peers": (5, 0),
@@ -101,12 +102,11 @@ PURE = ("wampy.protocol", "wampy.urls", "wampy.errors", "wampy.constants", "wamp
 BUDGET = 300
 # Files over the budget, how long each may get, and why.
 OVER_BUDGET = {
-    "wampy/interfaces.py": (350, "all seams side by side; signatures and docstrings, no code"),
+    "wampy/interfaces.py": (360, "all seams side by side; signatures and docstrings, no code"),
     "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/peers/clients.py": (330, "the constructor's parameters, each with its meaning; hardly any code"),
     "wampy/peers/keeper.py": (400, "the one place where sessions follow each other: start, loss, reconnecting, stop"),
-    "wampy/conversation.py": (385, "the one place where a session begins and ends"),
     "wampy/message_handler.py": (370, "one short method for each of the 17 messages that a client receives"),
     "wampy/backends/gevent_.py": (400, "all verbs of one library belong together: nobody else may import it"),
 }

@@ -311,7 +311,7 @@ class Transport(ABC):
 
     @property
     def has_room(self) -> bool:
-        """Whether it is known that `wait_for_room` would neither wait nor raise now; a quick look, for senders."""
+        """Whether it is known, without a closer look, that `wait_for_room` would neither wait nor raise now."""
         return False
 
     @abstractmethod
