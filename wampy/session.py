@@ -128,7 +128,7 @@ class Session(Registry):
         timeout: Timeout,
     ) -> PendingRequest:
         seconds = self.options.call_timeout if timeout is DEFAULT else self._seconds(timeout)
-        if type(args) is not tuple:
+        if type(args) not in (tuple, list):
             args = _payload(args)
         # Hot, and what `isinstance` asks of an abstract class is not cheap.
         options = options.copy() if type(options) is dict else _own(options)
@@ -255,7 +255,7 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
-        if type(args) is not tuple:
+        if type(args) not in (tuple, list):
             args = _payload(args)
         options = options.copy() if type(options) is dict else _own(options)  # as in `_begin_call`
         kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
@@ -367,6 +367,8 @@ class Session(Registry):
 
 def _own(mapping: Any) -> Any:
     """Copy a dictionary; what is none is for the message's own checks to refuse."""
+    if mapping is None:
+        return None
     return dict(mapping) if isinstance(mapping, Mapping) else mapping
 
 

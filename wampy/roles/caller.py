@@ -91,7 +91,8 @@ class PendingCall:
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: The session ended before the answer.
         """
-        check_seconds("timeout", timeout)
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         return self._session.result_of(self.pending, timeout)
 
     def done(self) -> bool:
