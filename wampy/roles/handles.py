@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 
 class Role:
@@ -77,9 +77,31 @@ class Subscription(Role):
     def __init__(self, topic: str, function: Callable[..., Any] | str, **rest: Any) -> None:
         super().__init__(function, **rest)
         self.topic = topic
+        # What was asked about last, weakly, and the answer: mostly the same function gets one event after another.
+        self._asked: Callable[[], Any] = _nothing
+        self._answer = False
+
+    def takes_meta(self, function: Callable[..., Any]) -> bool:
+        """Say whether a function takes ``meta``; see `takes_keyword`.
+
+        Args:
+            function: What `function_of` gave.
+        """
+        plain = getattr(function, "__func__", function)
+        if self._asked() is not plain:
+            self._answer = takes_keyword(plain, "meta")
+            try:
+                self._asked = ref(plain)
+            except TypeError:
+                self._asked = _nothing
+        return self._answer
 
     def __repr__(self) -> str:
         return f"Subscription({self.topic!r}, id={self.id})"
+
+
+def _nothing() -> None:
+    """Take the place of a reference to what is not there."""
 
 
 def takes_keyword(function: Callable[..., Any], name: str) -> bool:
