@@ -153,10 +153,6 @@ class Bench(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def __len__(self) -> int:
-        """Return how many sit there."""
-
-    @abstractmethod
     def wait(self) -> None:
         """Block until there is work, most likely; another may have taken it."""
 

@@ -44,6 +44,12 @@ class Job:
         self.refused = False
         self.worker: Worker | None = None
 
+    def turn_down(self) -> None:
+        """Refuse it, although it was in the queue."""
+        self.refused = True
+        if self.refuse is not None:
+            self.refuse()
+
 
 class JobQueue(deque[Job]):
     """Jobs in the order of their arrival; filled with `put` and emptied with `take`.

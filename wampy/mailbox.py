@@ -70,23 +70,25 @@ class Mailbox:
     def _make_room(self, size: int) -> None:
         most = self._workers.max_queue
         while self._items and (len(self._items) >= most or self._bytes + size > MAX_QUEUE_BYTES):
-            self._take()
+            self._drop()
 
-    def _take(self) -> Any:
-        size, item = self._items.popleft()
+    def _drop(self) -> None:
+        size, _ = self._items.popleft()
         self._bytes -= size
         self._workers.events -= 1
-        return item
 
     def _run_one(self) -> None:
         if not self._items:
             return  # closed in the meantime
         try:
-            self._deliver(self._take())
+            size, item = self._items.popleft()
+            self._bytes -= size
+            self._workers.events -= 1
+            self._deliver(item)
         finally:
             self._queued = bool(self._items) and self._workers.submit_next(self._job)
 
     def close(self) -> None:
         """Forget what waits."""
         while self._items:
-            self._take()
+            self._drop()

@@ -15,7 +15,7 @@ from wampy.errors import ConnectionClosed, RemoteError, SerializationError, Wamp
 from wampy.messages import Error, Event, Interrupt, Invocation, Yield, positional
 from wampy.roles.handles import Registration, Subscription
 from wampy.texts import text_of
-from wampy.workers import current_worker
+from wampy.worker import worker_of_context
 
 if TYPE_CHECKING:
     from wampy.peers.clients import Client
@@ -37,8 +37,8 @@ class UserCode:
     def session(self) -> Any:
         """The session whose messages come in; in a worker the one that the worker works for."""
         # A job may outlive its session, and its answer must not go to the next one.
-        worker = current_worker()
-        if worker is not None and worker.pool.owner.handler is self:
+        worker = worker_of_context()  # hot: only who is asked about is looked at more closely
+        if worker is not None and worker.pool.owner.handler is self and worker.task.is_current:
             return worker.pool.owner
         return self.client._session
 
@@ -55,11 +55,12 @@ class UserCode:
                 kwargs = {**kwargs, subscription.details_arg: dict(message_obj.details)}
             if telemetry.observer is not None:
                 function = telemetry.observer.event(session, subscription, message_obj, function)
+            args = message_obj.args if type(message_obj.args) is list else positional(message_obj.args)
             backend = session.backend
             if backend.switches_only_in_waits:
-                function(*positional(message_obj.args), **kwargs)
+                function(*args, **kwargs)
             else:
-                backend.outside(function, *positional(message_obj.args), **kwargs)
+                backend.outside(function, *args, **kwargs)
         except Exception as error:
             topic = message_obj.details.get("topic", subscription.topic)
             _log_failure(session, f"the handler of {topic}", error)
@@ -79,10 +80,8 @@ class UserCode:
                 kwargs = {**kwargs, registration.details_arg: dict(message_obj.details)}
             if telemetry.observer is not None:
                 function = telemetry.observer.invocation(session, registration, message_obj, function)
-            if is_green:
-                result = function(*positional(message_obj.args), **kwargs)
-            else:
-                result = backend.outside(function, *positional(message_obj.args), **kwargs)
+            args = message_obj.args if type(message_obj.args) is list else positional(message_obj.args)
+            result = function(*args, **kwargs) if is_green else backend.outside(function, *args, **kwargs)
         except backend.kill_error:
             exc = RemoteError(CANCELED, "the invocation was interrupted")
         except KeyboardInterrupt:

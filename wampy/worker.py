@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _current: ContextVar[Worker | None] = ContextVar("wampy_worker", default=None)
 
+#: Return the worker in whose context the caller runs, who need not be the caller.
+worker_of_context = _current.get
+
 
 class Worker:
     """One long-lived green thread of a pool.

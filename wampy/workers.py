@@ -16,9 +16,8 @@ from wampy.constants import UNAVAILABLE
 from wampy.interfaces import Backend, Slot, Task
 from wampy.jobs import Job, JobQueue
 from wampy.overload import Overload
-from wampy.worker import Worker, current_worker, worker_context
-
-__all__ = ["Workers", "current_worker"]
+from wampy.worker import Worker, worker_context
+from wampy.worker import current_worker as current_worker  # its name from before
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class Workers:
         self._running = 0
         # Those that are not there yet, those that let the hub go on between two jobs, those that have nothing to do.
         self._starting: set[Worker] = set()
-        self._resting = 0
+        self._resting = self._parked = 0
         self._idle = backend.bench(self._is_one_wanted)
         self.closed = False
         # Only made when something comes into it: many clients have no event handler.
@@ -90,7 +89,10 @@ class Workers:
                 waiting = jobs.waiting - self._free
                 self.refusals.count(1, "%d with %d bytes wait (max_queue=%d)", waiting, jobs.bytes, jobs.limit)
             return False
-        self._dispatch()
+        number = len(jobs)
+        # Hot: somebody is on the way to the first of many already, unless Ctrl-C has come between.
+        if number == 1 or not self._parked or not number & 15:
+            self._dispatch()
         return True
 
     def submit_next(self, job: Job) -> bool:
@@ -114,7 +116,7 @@ class Workers:
         # Not one worker for each job: most jobs never wait, and then one worker does them all, in their order.
         if not self._is_one_wanted():
             return
-        if self._idle:
+        if self._parked:
             self._idle.call()
             return
         for worker in [each for each in self._starting if each.task.join(0)]:  # Ctrl-C came before it was there
@@ -148,9 +150,7 @@ class Workers:
         # instead of waiting for one another for ever. Nobody waits for an event's handler; that stays queued.
         refused = self._jobs.take_refusable()
         for job in refused:
-            job.refused = True
-            assert job.refuse is not None
-            job.refuse()
+            job.turn_down()
         if refused or not self._all:
             self.refusals.count(len(refused), why, *args)
 
@@ -161,10 +161,14 @@ class Workers:
             while not self.closed:
                 if self._jobs and self._running < self.max_workers:
                     self._work(worker, context)
-                elif len(self._idle) >= self.max_workers:
+                elif self._parked >= self.max_workers:
                     return  # a burst is over
                 else:
-                    self._idle.wait()
+                    self._parked += 1
+                    try:
+                        self._idle.wait()
+                    finally:
+                        self._parked -= 1
         finally:
             self._all.discard(worker)
             self._dispatch()
@@ -198,7 +202,11 @@ class Workers:
                 if self.closed or not jobs or self._running > self.max_workers:
                     return
                 if ended - since > LONGEST_RUN:
-                    self._rest()
+                    self._resting += 1  # so that no other goes on in its place
+                    try:
+                        self.backend.sleep(0)
+                    finally:
+                        self._resting -= 1
                     return
                 began = ended
                 worker.job = job = jobs.take()
@@ -208,14 +216,6 @@ class Workers:
                 if not self.closed:
                     jobs.put_back(worker.job)
                 worker.job = None
-
-    def _rest(self) -> None:
-        """Let the hub go on, and no other worker in its place."""
-        self._resting += 1
-        try:
-            self.backend.sleep(0)
-        finally:
-            self._resting -= 1
 
     @property
     def busy(self) -> int:
@@ -262,10 +262,8 @@ class Workers:
                 self.reclaim()
 
     def _look_whether_drained(self) -> None:
-        if self._drained is None:
-            return
         at_work = any(worker.job is not None and worker not in self._drainers for worker in self._all)
-        if self.closed or not (self._jobs or at_work):
+        if self._drained is not None and (self.closed or not (self._jobs or at_work)):
             self._drained.set()
 
     def lend(self) -> None:

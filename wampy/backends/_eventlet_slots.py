@@ -94,8 +94,8 @@ def _wake_all(hub: Any, woken: _Woken) -> None:
                 slot.wake()
             elif waiter.parent is None:
                 main = slot, waiter
-            else:
-                slot.wake(waiter)
+            elif waiter in slot.waiters:  # as `EventletSlot.wake`, without another step
+                waiter.switch()
             woken.popleft()  # not before: Ctrl-C must not make anybody forgotten, and to be woken twice does no harm
     except BaseException:
         if woken and woken.timer is not None:
@@ -117,7 +117,7 @@ def _is_anything_due(hub: Any) -> bool:
 
 
 class EventletSlot(Slot):
-    __slots__ = ("_waiters", "done", "value")
+    __slots__ = ("done", "value", "waiters")
 
     # Attributes, because each message looks at several.
     done: bool
@@ -128,22 +128,22 @@ class EventletSlot(Slot):
         self.value = None
         # Green thread to hub. The hub is not asked for before somebody waits: asking makes one, with a
         # descriptor, and constructors shall not.
-        self._waiters: dict[Any, Any] | None = None
+        self.waiters: dict[Any, Any] | None = None
 
     def set(self, value: Any = None) -> bool:
         if self.done:
             return False
         self.done = True
         self.value = value
-        if self._waiters:
-            for waiter, hub in self._waiters.items():
+        if self.waiters:
+            for waiter, hub in self.waiters.items():
                 _wake_soon(hub, self, waiter)
         return True
 
     def wake(self, waiter: Any) -> None:
         # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
         # a later wait of theirs.
-        if self._waiters and waiter in self._waiters:
+        if self.waiters and waiter in self.waiters:
             waiter.switch()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -152,12 +152,14 @@ class EventletSlot(Slot):
         if timeout is not None and timeout <= 0:
             return False
         waiter = _getcurrent()
-        hub = living_hub()
+        hub = get_hub()
+        if hub.running and hub.greenlet.dead:  # as `living_hub`
+            revive(hub)
         end = None if timeout is None else hub.clock() + timeout
         timer = None if timeout is None else hub.schedule_call_global(timeout, self.wake, waiter)
-        waiters = self._waiters
+        waiters = self.waiters
         if waiters is None:
-            waiters = self._waiters = {}
+            waiters = self.waiters = {}
         waiters[waiter] = hub
         try:
             # A loop, because somebody else's forgotten timer may switch here as well.
@@ -178,9 +180,6 @@ class EventletBench(Bench):
         self._hub: Any = None
         # An ordered set: whoever came last is woken first, and the others may be let go some day.
         self._waiting: dict[Any, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def wait(self) -> None:
         waiter = _getcurrent()

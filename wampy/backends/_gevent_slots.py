@@ -97,9 +97,6 @@ class GeventBench(Bench):
         # An ordered set: whoever came last is woken first, and the others may be let go some day.
         self._waiting: dict[Any, None] = {}
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     def wait(self) -> None:
         waiter = _getcurrent()
         hub = _get_hub()

@@ -139,9 +139,6 @@ class ThreadBench(Bench):
         # Of the one that is on its way. One at a time: threads that come for nothing only disturb.
         self._called: ThreadSlot | None = None
 
-    def __len__(self) -> int:
-        return len(self._slots)
-
     def wait(self) -> None:
         with monitor:
             slot = ThreadSlot()

@@ -173,9 +173,8 @@ class GeventBackend(Backend):
         return this_home(_local)
 
     def check_caller(self, home: Any) -> None:
-        here = this_home(_local)
-        if here is not home:
-            check_home(home, here, self.name)
+        if getattr(_local, "home", None) is not home:
+            check_home(home, this_home(_local), self.name)
         if _getcurrent() is _get_hub():
             raise in_the_hub(self.name)
 

@@ -27,6 +27,7 @@ class Role:
         details_arg: str | None = None,
     ) -> None:
         self._function = function
+        self._is_name = isinstance(function, str)
         self.options = dict(options or {})
         self.details_arg = details_arg
 
@@ -36,10 +37,10 @@ class Role:
         Args:
             client: Whose attribute it may be.
         """
-        if isinstance(self._function, str):
-            found: Callable[..., Any] = getattr(client, self._function)
-            return found
-        return self._function
+        found: Any = self._function
+        if self._is_name:
+            found = getattr(client, found)
+        return found  # type: ignore[no-any-return]
 
     @property
     def active(self) -> bool:
