@@ -32,8 +32,10 @@ RANKS = {
     "wampy.roles": (1, 0),
     "wampy.protocol": (2, 0),
     "wampy.backends": (2, 0),
+    "wampy.worker": (1, 1),
     "wampy.workers": (2, 0),
     "wampy.mailbox": (2, 1),
+    "wampy.user_code": (3, 0),
     "wampy.transports": (3, 0),
     "wampy.roles.caller": (3, 0),
     "wampy.roles.publisher": (3, 0),
@@ -70,20 +72,23 @@ UPWARD_FOR_TYPES = {
     ("wampy", "wampy.roles.callee"),
     ("wampy", "wampy.roles.caller"),
     ("wampy", "wampy.stats"),
-    ("wampy.jobs", "wampy.workers"),
-    ("wampy.message_handler", "wampy.peers.clients"),
+    ("wampy.jobs", "wampy.worker"),
+    ("wampy.worker", "wampy.workers"),
+    ("wampy.user_code", "wampy.peers.clients"),
 }
 
 # What only one place may import. The probe asks a Crossbar that is starting whether it is ready, with plain sockets
 # and no green thread; it frames by the same library, and by the pure part of RawSocket.
 ONLY_IN = {
     "eventlet": ("wampy.backends.eventlet_", "wampy.backends._eventlet_slots", "wampy.backends._eventlet_watches"),
-    "gevent": ("wampy.backends.gevent_",),
+    "gevent": ("wampy.backends.gevent_", "wampy.backends._gevent_slots", "wampy.backends._gevent_watches"),
     "greenlet": (
         "wampy.backends.eventlet_",
         "wampy.backends._eventlet_slots",
         "wampy.backends._eventlet_watches",
         "wampy.backends.gevent_",
+        "wampy.backends._gevent_slots",
+        "wampy.backends._gevent_watches",
     ),
     "websockets": ("wampy.transports", "wampy.peers._probe"),
     "opentelemetry": ("wampy.otel",),
@@ -102,13 +107,11 @@ PURE = ("wampy.protocol", "wampy.urls", "wampy.errors", "wampy.constants", "wamp
 BUDGET = 300
 # Files over the budget, how long each may get, and why.
 OVER_BUDGET = {
-    "wampy/interfaces.py": (360, "all seams side by side; signatures and docstrings, no code"),
+    "wampy/interfaces.py": (380, "all seams side by side; signatures and docstrings, no code"),
     "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/peers/clients.py": (330, "the constructor's parameters, each with its meaning; hardly any code"),
     "wampy/peers/keeper.py": (400, "the one place where sessions follow each other: start, loss, reconnecting, stop"),
-    "wampy/message_handler.py": (370, "one short method for each of the 17 messages that a client receives"),
-    "wampy/backends/gevent_.py": (400, "all verbs of one library belong together: nobody else may import it"),
 }
 
 

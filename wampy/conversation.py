@@ -237,7 +237,10 @@ class Conversation(Channel):
         Returns:
             The job, or ``None`` when the queue is full; `refuse` has been called then.
         """
-        job = Job(self.backend.outside, (function, *args), refuse, size)
+        if self.backend.switches_only_in_waits:
+            job = Job(function, args, refuse, size)
+        else:
+            job = Job(self.backend.outside, (function, *args), refuse, size)
         if self.workers.submit(job):
             return None if job.refused else job
         if refuse is not None:

@@ -126,6 +126,8 @@ class Authenticator(ABC):
 class Slot(ABC):
     """A one-shot value that green threads can wait for."""
 
+    __slots__ = ()
+
     @abstractmethod
     def set(self, value: Any = None) -> bool:
         """Fill the slot and queue its waiters' wake-up; say whether it was still empty. Never switches."""
@@ -143,6 +145,23 @@ class Slot(ABC):
     @abstractmethod
     def value(self) -> Any:
         """What it was filled with."""
+
+
+class Bench(ABC):
+    """Green threads that have nothing to do, and are called to work one after another for as long as there is some."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Block until there is work, most likely; another may have taken it."""
+
+    @abstractmethod
+    def call(self) -> None:
+        """Wake one soon, and others when that one blocks and there still is work. Never switches.
+
+        The last may be left to whoever is woken: to `call` again when there is more than it does itself.
+        """
 
 
 class Task(ABC):
@@ -216,6 +235,10 @@ class Backend(ABC):
     @abstractmethod
     def slot(self) -> Slot:
         """Make an empty one-shot slot."""
+
+    @abstractmethod
+    def bench(self, wanted: Callable[[], bool]) -> Bench:
+        """Make an empty bench; `wanted` says whether there is work, and neither blocks nor raises."""
 
     @abstractmethod
     def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Timer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wampy.constants import MAX_QUEUE_BYTES
 
 if TYPE_CHECKING:
-    from wampy.workers import Worker
+    from wampy.worker import Worker
 
 
 class Job:
@@ -44,6 +44,12 @@ class Job:
         self.refused = False
         self.worker: Worker | None = None
 
+    def turn_down(self) -> None:
+        """Refuse it, although it was in the queue."""
+        self.refused = True
+        if self.refuse is not None:
+            self.refuse()
+
 
 class JobQueue(deque[Job]):
     """Jobs in the order of their arrival; filled with `put` and emptied with `take`.
@@ -64,10 +70,16 @@ class JobQueue(deque[Job]):
         self.waiting = 0
         self.bytes = 0
 
-    def put(self, job: Job) -> bool:
-        """Add a job; say whether there was room. One always fits, whatever its size."""
+    def put(self, job: Job, free: int = 0) -> bool:
+        """Add a job; say whether there was room. One always fits, whatever its size.
+
+        Args:
+            job: What to add.
+            free: How many of the first ones do not wait, because there is a place for them.
+        """
         if job.limited:
-            if self.waiting and (self.waiting >= self.limit or self.bytes + job.size > MAX_QUEUE_BYTES):
+            waiting = self.waiting - free if free > 0 else self.waiting
+            if waiting > 0 and (waiting >= self.limit or self.bytes + job.size > MAX_QUEUE_BYTES):
                 return False
             self.waiting += 1
             self.bytes += job.size

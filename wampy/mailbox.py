@@ -25,13 +25,14 @@ class Mailbox:
         name: Whose events they are, for the log.
     """
 
-    def __init__(self, workers: Workers, deliver: Callable[..., Any], name: str = "an event handler") -> None:
-        self._name = name
+    def __init__(self, workers: Workers, deliver: Callable[[Any], Any], name: str = "an event handler") -> None:
         self._workers = workers
         self._deliver = deliver
         # Each with its size.
-        self._items: deque[tuple[int, tuple[Any, ...]]] = deque()
+        self._items: deque[tuple[int, Any]] = deque()
         self._bytes = 0
+        # One for all, as it is in the queue once at a time: what runs it is about to end when it puts it there again.
+        self._job = Job(self._run_one, limited=False, name=name)
         self._queued = False
         self._overload = Overload(
             workers.backend,
@@ -42,11 +43,11 @@ class Mailbox:
         workers.ends_with(self)
         workers.ends_with(self._overload)
 
-    def put(self, *item: Any, size: int = 0) -> None:
+    def put(self, item: Any, size: int = 0) -> None:
         """Add an event, and drop the oldest if there are too many. Never switches.
 
         Args:
-            *item: What to deliver.
+            item: What to deliver.
             size: Its bytes, as far as they are known.
         """
         items, workers = self._items, self._workers
@@ -60,7 +61,7 @@ class Mailbox:
         workers.events += 1
         dropped = number + 1 - len(items)
         if not self._queued:
-            self._queued = workers.submit(self._job())
+            self._queued = workers.submit(self._job)
         if dropped:
             workers.events_dropped += dropped
             # Last: the log's handlers are the user's, and may fail.
@@ -69,26 +70,25 @@ class Mailbox:
     def _make_room(self, size: int) -> None:
         most = self._workers.max_queue
         while self._items and (len(self._items) >= most or self._bytes + size > MAX_QUEUE_BYTES):
-            self._take()
+            self._drop()
 
-    def _take(self) -> tuple[Any, ...]:
-        size, item = self._items.popleft()
+    def _drop(self) -> None:
+        size, _ = self._items.popleft()
         self._bytes -= size
         self._workers.events -= 1
-        return item
 
     def _run_one(self) -> None:
         if not self._items:
             return  # closed in the meantime
         try:
-            self._deliver(*self._take())
+            size, item = self._items.popleft()
+            self._bytes -= size
+            self._workers.events -= 1
+            self._deliver(item)
         finally:
-            self._queued = bool(self._items) and self._workers.submit_next(self._job())
-
-    def _job(self) -> Job:
-        return Job(self._run_one, limited=False, name=self._name)
+            self._queued = bool(self._items) and self._workers.submit_next(self._job)
 
     def close(self) -> None:
         """Forget what waits."""
         while self._items:
-            self._take()
+            self._drop()

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from wampy import telemetry
 from wampy.constants import (
     CANCELED,
     CANNOT_AUTHENTICATE,
     GOODBYE_AND_OUT,
     NO_SUCH_REGISTRATION,
     NO_SUCH_SUBSCRIPTION,
-    RUNTIME_ERROR,
     UNAVAILABLE,
 )
 from wampy.errors import (
     AbortError,
     ConnectionClosed,
-    RemoteError,
-    SerializationError,
     SessionClosed,
     WampProtocolError,
     WampyError,
@@ -50,39 +47,22 @@ from wampy.messages import (
     Unregistered,
     Unsubscribed,
     Welcome,
-    Yield,
-    positional,
 )
-from wampy.roles.handles import Registration, Subscription, takes_keyword
-from wampy.texts import shown, text_of
-from wampy.workers import current_worker
-
-if TYPE_CHECKING:
-    from wampy.peers.clients import Client
+from wampy.roles.handles import Registration
+from wampy.texts import shown
+from wampy.user_code import UserCode
 
 logger = logging.getLogger(__name__)
 
 _METHODS: dict[str, str] = {}
 
 
-class MessageHandler:
+class MessageHandler(UserCode):
     """The meaning of the messages.
 
     Args:
         client: The client that it works for; its `session` is the one whose messages come in.
     """
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    @property
-    def session(self) -> Any:
-        """The session whose messages come in; in a worker the one that the worker works for."""
-        # A job may outlive its session, and its answer must not go to the next one.
-        worker = current_worker()
-        if worker is not None and worker.pool.owner.handler is self:
-            return worker.pool.owner
-        return self.client._session
 
     def handle_message(self, message: Message) -> None:
         """Pass a message to its ``handle_<name>``.
@@ -170,7 +150,8 @@ class MessageHandler:
             session.add_registration(pending.subject, role_id)
         else:
             name = f"the handler of {pending.subject.topic}"
-            pending.subject.mailbox = Mailbox(session.workers, self._run_event_handler, name)
+            deliver = partial(self._run_event_handler, session, pending.subject)
+            pending.subject.mailbox = Mailbox(session.workers, deliver, name)
             session.add_subscription(pending.subject, role_id)
         if pending is not None:
             pending.settle(message_obj)
@@ -214,29 +195,12 @@ class MessageHandler:
         if sharing is None:
             self._unknown(message_obj, message_obj.subscription_id, Subscribe.WAMP_CODE)
             return
-        for subscription in list(sharing):
-            subscription.mailbox.put(subscription, message_obj, size=session.message_size)
+        size = session.message_size
+        for subscription in [*sharing]:
+            subscription.mailbox.put(message_obj, size)
 
     def handle_event_received(self, message_obj: EventReceived) -> None:
         """An extension that needs no reaction."""
-
-    def _run_event_handler(self, subscription: Subscription, message_obj: Event) -> None:
-        """Run in a worker: call the user's function with one event."""
-        topic = message_obj.details.get("topic", subscription.topic)
-        try:
-            function = subscription.function_of(self.client)
-            kwargs = dict(message_obj.kwargs)
-            if takes_keyword(function, "meta"):
-                # Ours wins over a payload's own "meta": a publisher must not be able to forge it.
-                kwargs["meta"] = {"topic": topic, "subscription_id": message_obj.subscription_id}
-            if subscription.details_arg is not None:
-                kwargs[subscription.details_arg] = dict(message_obj.details)
-            observer = telemetry.observer
-            if observer is not None:
-                function = observer.event(self.session, subscription, message_obj, function)
-            self.session.backend.outside(function, *positional(message_obj.args), **kwargs)
-        except Exception as error:
-            _log_failure(self.session, f"the handler of {topic}", error)
 
     # Invocations.
 
@@ -248,9 +212,11 @@ class MessageHandler:
             self._unknown(message_obj, message_obj.registration_id, Register.WAMP_CODE)
             self._refuse(message_obj, NO_SUCH_REGISTRATION, "this procedure is not registered here any more")
             return
+        backend = session.backend
         job = session.spawn_worker(
-            session.backend.inside,
+            *(() if backend.switches_only_in_waits else (backend.inside,)),
             self._run_callee,
+            session,
             registration,
             message_obj,
             refuse=lambda: self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation"),
@@ -274,82 +240,6 @@ class MessageHandler:
         # Not started yet: it will find that it is not wanted any more.
         self._refuse(message_obj, CANCELED, "cancelled before it was started")
 
-    def _run_callee(self, registration: Registration, message_obj: Invocation) -> None:
-        """Run in a worker: call the user's function and send one answer."""
-        session = self.session
-        if message_obj.request_id not in session.invocations:
-            return
-        result: Any = None
-        exc: BaseException | None = None
-        try:
-            function = registration.function_of(self.client)
-            kwargs = dict(message_obj.kwargs)
-            if registration.details_arg is not None:
-                kwargs[registration.details_arg] = dict(message_obj.details)
-            observer = telemetry.observer
-            if observer is not None:
-                function = observer.invocation(session, registration, message_obj, function)
-            result = session.backend.outside(function, *positional(message_obj.args), **kwargs)
-        except session.backend.kill_error:
-            exc = RemoteError(CANCELED, "the invocation was interrupted")
-        except KeyboardInterrupt:
-            self._refuse(message_obj, CANCELED, "the callee's program was interrupted")
-            raise  # the main program's
-        except BaseException as error:  # sys.exit() in a callee must not leave its caller waiting either
-            exc = error
-            if not isinstance(error, RemoteError):
-                _log_failure(session, registration.procedure, error)
-        finally:
-            session.invocations.pop(message_obj.request_id, None)
-        try:
-            session.backend.outside(self.process_result, message_obj, result, exc)
-        except ConnectionClosed:
-            logger.debug("the answer of %s came after the session's end", registration.procedure)
-        except BaseException as error:  # a hook of the serializer may raise what is no Exception, too
-            if message_obj.request_id in session.unanswered:
-                self._refuse(message_obj, RUNTIME_ERROR, "the callee's answer could not be sent")
-            if not isinstance(error, Exception):
-                raise
-            logger.exception("the answer of %s could not be sent", registration.procedure)
-
-    def process_result(self, message_obj: Invocation, result: Any, exc: BaseException | None = None) -> None:
-        """Answer an invocation, in its worker: one YIELD, or one ERROR and nothing after it.
-
-        Args:
-            message_obj: The invocation.
-            result: What the callee returned.
-            exc: What it raised instead.
-        """
-        if exc is None:
-            try:
-                self.session.send_message(Yield(message_obj.request_id, {}, [result]))
-                return
-            except (SerializationError, WampProtocolError) as error:
-                logger.error("the result of invocation %s cannot travel: %s", message_obj.request_id, error)
-                exc = error
-        self._send_error(message_obj.request_id, exc)
-
-    def _send_error(self, request_id: int, exc: BaseException) -> None:
-        code = Invocation.WAMP_CODE
-        if isinstance(exc, RemoteError):
-            try:
-                self.session.send_message(Error(code, request_id, {}, exc.uri, list(exc.args), dict(exc.kwargs)))
-                return
-            except (SerializationError, WampProtocolError) as error:
-                logger.error("the error of invocation %s cannot travel: %s", request_id, error)
-                exc = error
-        text = text_of(exc)
-        kwargs = {"exc_type": type(exc).__name__, "message": text}
-        self.session.send_message(Error(code, request_id, {}, RUNTIME_ERROR, [text], kwargs))
-
-    def _refuse(self, message_obj: Invocation | Interrupt, uri: str, text: str) -> None:
-        # In the reader, or wherever a worker could not be had: this never waits for room.
-        self.session.invocations.pop(message_obj.request_id, None)
-        try:
-            self.session.answer(Error(Invocation.WAMP_CODE, message_obj.request_id, {}, uri, [text]))
-        except ConnectionClosed:
-            logger.debug("invocation %s was refused after the session's end", message_obj.request_id)
-
     def _unknown(self, message_obj: Any, role_id: int, request_code: int) -> None:
         """Let a late or early delivery pass; one for what never was is a violation."""
         session = self.session
@@ -357,12 +247,6 @@ class MessageHandler:
         if role_id not in session.removed and not under_way:
             raise WampProtocolError(f"{message_obj.name.upper()} for {role_id}, which was never acknowledged")
         logger.debug("dropped %s for %s, which is not in use", message_obj.name.upper(), role_id)
-
-
-def _log_failure(session: Any, what: str, error: BaseException) -> None:
-    # What only passes on that the session is over is no news: of that there is one record, and it is the Keeper's.
-    over = session.reason is not None and isinstance(error, (ConnectionClosed, type(session.reason)))
-    logger.log(logging.DEBUG if over else logging.ERROR, "%s failed", what, exc_info=error)
 
 
 def _revoked(details: Any, key: str) -> int:

@@ -7,7 +7,7 @@ place, and goes on without queueing again, so that callees that call each other 
 from __future__ import annotations
 
 import logging
-from contextvars import Context, ContextVar
+from contextvars import Context
 from typing import Any
 from weakref import WeakSet
 
@@ -16,6 +16,8 @@ from wampy.constants import UNAVAILABLE
 from wampy.interfaces import Backend, Slot, Task
 from wampy.jobs import Job, JobQueue
 from wampy.overload import Overload
+from wampy.worker import Worker, worker_context
+from wampy.worker import current_worker as current_worker  # its name from before
 
 logger = logging.getLogger(__name__)
 
@@ -23,33 +25,8 @@ logger = logging.getLogger(__name__)
 CEILING_FACTOR = 64
 CEILING_FLOOR = 4096
 
-# Seconds for which a worker goes from job to job without a wait at most: jobs that never wait themselves shall not
-# keep the hub from its sockets for as long as the queue is.
+# Seconds at most for which workers go from job to job without a wait, as those that never wait themselves would.
 LONGEST_RUN = 0.01
-
-_current: ContextVar[Worker | None] = ContextVar("wampy_worker", default=None)
-
-
-class Worker:
-    """One long-lived green thread of a pool."""
-
-    __slots__ = ("inbox", "job", "pool", "task")
-
-    task: Task
-    inbox: Slot
-
-    def __init__(self, pool: Workers) -> None:
-        self.pool = pool
-        self.job: Job | None = None
-
-
-def current_worker() -> Worker | None:
-    """Return the worker that the caller runs in, whichever session's it is."""
-    worker = _current.get()
-    # The variable is inherited by contexts that a job copies into green threads of its own.
-    if worker is None or not worker.task.is_current:
-        return None
-    return worker
 
 
 class Workers:
@@ -82,9 +59,12 @@ class Workers:
             backend, logging.WARNING, f"invocations are refused ({UNAVAILABLE})", "no more invocations are refused"
         )
         self._jobs = JobQueue(max_queue)
-        self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._running = 0
+        # Those that are not there yet, those that let the hub go on between two jobs, those that have nothing to do.
+        self._starting: set[Worker] = set()
+        self._resting = self._parked = 0
+        self._idle = backend.bench(self._is_one_wanted)
         self.closed = False
         # Only made when something comes into it: many clients have no event handler.
         self._closables: WeakSet[Any] | None = None
@@ -104,11 +84,15 @@ class Workers:
         if self.closed:
             return False
         jobs = self._jobs
-        if not jobs.put(job):
+        if not jobs.put(job, self.max_workers - self._running):
             if job.refuse is not None:
-                self.refusals.count(1, "%d with %d bytes wait (max_queue=%d)", jobs.waiting, jobs.bytes, jobs.limit)
+                waiting = jobs.waiting - self._free
+                self.refusals.count(1, "%d with %d bytes wait (max_queue=%d)", waiting, jobs.bytes, jobs.limit)
             return False
-        self._dispatch()
+        number = len(jobs)
+        # Hot: somebody is on the way to the first of many already, unless Ctrl-C has come between.
+        if number == 1 or not self._parked or not number & 15:
+            self._dispatch()
         return True
 
     def submit_next(self, job: Job) -> bool:
@@ -120,112 +104,134 @@ class Workers:
         Returns:
             False when the session is over.
         """
-        return not self.closed and self._jobs.put(job)
+        if not self.closed:
+            self._jobs.append(job)
+        return not self.closed
+
+    def _is_one_wanted(self) -> bool:
+        return self.closed or (bool(self._jobs) and self._running < self.max_workers and not self._resting)
 
     def _dispatch(self) -> None:
-        while self._jobs and self._running < self.max_workers:
-            if self._idle:
-                worker = self._idle.pop()
-                self._running += 1
-                worker.job = self._jobs.take()  # now, so that it counts before the worker has woken up
-                worker.inbox.set(worker.job)
-            elif len(self._all) < self.ceiling:
-                worker = Worker(self)
-                worker.job = self._jobs.take()
-                self._running += 1
-                self._all.add(worker)
-                try:
-                    worker.task = self.backend.spawn(self._serve, worker)
-                except RuntimeError as exc:  # the system has no more threads to give
-                    self._all.discard(worker)
-                    self._running -= 1
-                    self._jobs.put_back(worker.job)
-                    self._refuse_waiting("no worker can be started beside %d: %s", len(self._all), exc)
-                    return
-            else:
-                self._refuse_waiting("all %d workers wait for answers", len(self._all))
+        """See to it that somebody is on the way when there is something to do; whoever arrives does so again."""
+        # Not one worker for each job: most jobs never wait, and then one worker does them all, in their order.
+        if not self._is_one_wanted():
+            return
+        if self._parked:
+            self._idle.call()
+            return
+        for worker in [each for each in self._starting if each.task.join(0)]:  # Ctrl-C came before it was there
+            self._starting.discard(worker)
+            self._all.discard(worker)
+        # Twice as many each time, for jobs that do wait.
+        starting = len(self._starting)
+        wanted = min(len(self._jobs), self._free, max(len(self._all) - starting, 1))
+        for _ in range(wanted - starting):
+            if not self._start():
                 return
+
+    def _start(self) -> bool:
+        if len(self._all) >= self.ceiling:
+            if not self._starting:
+                self._refuse_waiting("all %d workers wait for answers", len(self._all))
+            return False
+        worker = Worker(self)
+        self._all.add(worker)
+        try:
+            worker.task = self.backend.spawn(self._serve, worker)
+            self._starting.add(worker)
+        except RuntimeError as exc:  # the system has no more threads to give
+            self._all.discard(worker)
+            self._refuse_waiting("no worker can be started beside %d: %s", len(self._all), exc)
+            return False
+        return True
 
     def _refuse_waiting(self, why: str, *args: object) -> None:
         # All workers wait for answers that, for all we know, these very jobs would give: let the callers know
         # instead of waiting for one another for ever. Nobody waits for an event's handler; that stays queued.
         refused = self._jobs.take_refusable()
         for job in refused:
-            job.refused = True
-            assert job.refuse is not None
-            job.refuse()
+            job.turn_down()
         if refused or not self._all:
             self.refusals.count(len(refused), why, *args)
 
     def _serve(self, worker: Worker) -> None:
-        holds_place = True
-        since = self.backend.monotonic()
         try:
+            self._starting.discard(worker)
+            context = worker_context(worker)
             while not self.closed:
-                if worker.job is None:
-                    if self._jobs and self._running <= self.max_workers:
-                        if self.backend.monotonic() - since > LONGEST_RUN:
-                            self.backend.sleep(0)
-                            since = self.backend.monotonic()
-                            continue
-                        worker.job = self._jobs.take()
-                    elif len(self._idle) >= self.max_workers:
-                        return  # a burst is over
-                    else:
-                        self._running -= 1
-                        holds_place = False
-                        worker.inbox = self.backend.slot()
-                        self._idle.append(worker)
-                        worker.inbox.wait()
-                        worker.job = worker.inbox.value
-                        if worker.job is None:
-                            return
-                        holds_place = True
-                        since = self.backend.monotonic()
-                job = worker.job
-                job.worker = worker
-                try:
-                    Context().run(self._run, worker, job)
-                except self.backend.kill_error:
-                    pass  # interrupted by the router, or the session is over, which the loop sees
-                finally:
-                    job.worker = worker.job = None
-                    self._look_whether_drained()
+                if self._jobs and self._running < self.max_workers:
+                    self._work(worker, context)
+                elif self._parked >= self.max_workers:
+                    return  # a burst is over
+                else:
+                    self._parked += 1
+                    try:
+                        self._idle.wait()
+                    finally:
+                        self._parked -= 1
         finally:
             self._all.discard(worker)
-            if worker in self._idle:
-                self._idle.remove(worker)
-            elif worker.job is not None:  # Ctrl-C came before it woke up
-                holds_place = True
-                if not self.closed:
-                    self._jobs.put_back(worker.job)
-            if holds_place:
-                self._running -= 1
-                self._dispatch()
+            self._dispatch()
 
-    def _run(self, worker: Worker, job: Job) -> None:
-        _current.set(worker)
-        began = self.backend.monotonic()
+    def _work(self, worker: Worker, context: Context) -> None:
+        """Take a place, and run jobs while there are any, each in a copy of the context. Hot: each message's way."""
+        jobs, monotonic = self._jobs, self.backend.monotonic
+        self._running += 1
         try:
-            job.function(*job.args)
-        except (KeyboardInterrupt, SystemExit, self.backend.kill_error):
-            raise
-        except BaseException:  # green-thread libraries have timeouts that are no Exception
-            logger.exception("a job failed in a worker")
+            began = since = monotonic()
+            worker.job = job = jobs.take()
+            self._dispatch()
+            while True:
+                job.worker = worker
+                own = context.copy()
+                try:
+                    own.run(job.function, *job.args)
+                except self.backend.kill_error:
+                    pass  # interrupted by the router, or the session is over, which is seen below
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException:  # green-thread libraries have timeouts that are no Exception
+                    own.run(logger.exception, "a job failed in a worker")
+                finally:
+                    ended = monotonic()
+                    if ended - began > LONGEST_RUN and self.detector is not None:
+                        self.detector.worked(job.name, began)
+                    job.worker = worker.job = None
+                    if self._drained is not None:
+                        self._look_whether_drained()
+                if self.closed or not jobs or self._running > self.max_workers:
+                    return
+                if ended - since > LONGEST_RUN:
+                    self._resting += 1  # so that no other goes on in its place
+                    try:
+                        self.backend.sleep(0)
+                    finally:
+                        self._resting -= 1
+                    return
+                began = ended
+                worker.job = job = jobs.take()
         finally:
-            if self.detector is not None:
-                self.detector.worked(job.name, began)
+            self._running -= 1
+            if worker.job is not None:  # Ctrl-C came before it had begun
+                if not self.closed:
+                    jobs.put_back(worker.job)
+                worker.job = None
 
     @property
     def busy(self) -> int:
         """How many jobs are running."""
-        # Of a copy, made in one step: whoever collects figures may do so in an OS thread of its own.
-        return sum(worker.job is not None for worker in tuple(self._all))
+        # Of a copy, made in one step: whoever collects figures may do so in an OS thread of its own. A job that has
+        # somebody on the way to it is as good as running.
+        return sum(worker.job is not None for worker in tuple(self._all)) + min(len(self._jobs), self._free)
 
     @property
     def queue(self) -> int:
         """How many jobs and events wait for a worker."""
-        return self._jobs.waiting + self.events
+        return max(self._jobs.waiting - self._free, 0) + self.events
+
+    @property
+    def _free(self) -> int:
+        return max(self.max_workers - self._running, 0)
 
     def ends_with(self, thing: Any) -> None:
         """Call `close` of something too when the workers are closed, if it is still there then."""
@@ -256,10 +262,8 @@ class Workers:
                 self.reclaim()
 
     def _look_whether_drained(self) -> None:
-        if self._drained is None:
-            return
         at_work = any(worker.job is not None and worker not in self._drainers for worker in self._all)
-        if self.closed or not (self._jobs or at_work):
+        if self._drained is not None and (self.closed or not (self._jobs or at_work)):
             self._drained.set()
 
     def lend(self) -> None:
@@ -283,9 +287,7 @@ class Workers:
         self.closed = True
         self._jobs.clear()
         self._look_whether_drained()
-        idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.inbox.set(None)
+        self._idle.call()
         for thing in (self.refusals, *(self._closables or ())):
             thing.close()
         if not kill:

@@ -110,7 +110,7 @@ def test_at_the_ceiling_waiting_jobs_are_refused_and_others_stay(make_workers, g
 
     pool.submit(Job(waits))
     pool.submit(Job(waits))
-    green.wait_until(lambda: len(pool._all) == 2 and pool._running == 0)
+    green.wait_until(lambda: len(pool._all) == 2 and not pool._starting and pool._running == 0)
     job = Job(ran.append, ("refusable",), refuse=lambda: refused.append("refusable"))
     pool.submit(job)
     assert refused == ["refusable"]
@@ -285,7 +285,7 @@ def test_at_the_ceiling_refusals_are_counted_and_say_why(make_workers, green, ca
 
     pool.submit(Job(waits))
     pool.submit(Job(waits))
-    green.wait_until(lambda: len(pool._all) == 2 and pool._running == 0)
+    green.wait_until(lambda: len(pool._all) == 2 and not pool._starting and pool._running == 0)
     for number in range(3):
         assert pool.submit(refusable(number, refused)), "it was taken, and refused then"
     assert refused == [0, 1, 2]
@@ -345,8 +345,89 @@ def test_a_job_whose_worker_is_ended_before_it_woke_up_is_run_by_another(make_wo
     green.wait_until(lambda: done == [1, 2, 3])
 
 
-def test_jobs_that_never_wait_let_others_run_in_between(make_workers, green, backend):
-    workers, done, ticks = make_workers(max_workers=1), [], []
+@pytest.fixture
+def make_idle(make_workers, green):
+    """Make workers of whom all have nothing to do."""
+
+    def make(max_workers):
+        workers, let_go = make_workers(max_workers=max_workers), green.slot()
+        for _ in range(max_workers):
+            workers.submit(Job(let_go.wait))
+        green.wait_until(lambda: workers._running == max_workers)
+        let_go.set()
+        green.wait_until(lambda: workers._parked == max_workers)
+        return workers
+
+    return make
+
+
+def test_what_comes_in_one_piece_and_does_not_wait_is_done_by_one_in_its_order(make_idle, green):
+    workers, done = make_idle(8), []
+    for number in range(100):
+        workers.submit(Job(lambda number=number: done.append((number, current_worker()))))
+    green.wait_until(lambda: len(done) == 100)
+    assert [number for number, _ in done] == list(range(100))
+    assert len({worker for _, worker in done}) == 1
+    assert workers._running == 0
+
+
+def test_what_comes_in_one_piece_and_waits_is_begun_at_once(make_idle, green, gate, backend):
+    workers = make_idle(8)
+    for number in range(10):
+        workers.submit(Job(gate, (number,)))
+    assert (workers.busy, workers.queue) == (8, 2)
+    if green.os_threads:
+        green.wait_until(lambda: len(gate.started) == 8)
+    else:
+        backend.sleep(0)  # one turn of the hub, not one for each
+    assert sorted(gate.started) == list(range(8))
+    gate.let_go.set()
+    green.wait_until(lambda: len(gate.ended) == 10)
+
+
+def test_no_more_workers_are_started_than_there_is_work_for(make_workers, green):
+    workers, done = make_workers(max_workers=64, max_queue=1000), []
+    for number in range(1000):
+        workers.submit(Job(done.append, (number,)))
+    green.wait_until(lambda: len(done) == 1000)
+    assert done == list(range(1000))
+    assert len(workers._all) <= 2, "one that does it all, and one that would have if that had waited"
+
+
+def test_a_job_that_there_is_a_place_for_does_not_wait(make_workers, green, gate):
+    workers = make_workers(max_workers=2, max_queue=1)
+    assert [workers.submit(Job(gate, (number,))) for number in range(5)] == [True, True, True, False, False]
+    assert (workers.busy, workers.queue) == (2, 1)
+    green.wait_until(lambda: len(gate.started) == 2)
+    assert (workers.busy, workers.queue) == (2, 1)
+    gate.let_go.set()
+    green.wait_until(lambda: len(gate.ended) == 3)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_waits_behind_a_job_that_ends_its_worker_is_done(make_idle, green, backend, error):
+    # The error is the main program's; on OS threads only the main thread can end the program.
+    workers, done = make_idle(4), []
+
+    def interrupted():
+        raise error("in a job")
+
+    for job in (done.append, 1), (interrupted,), (done.append, 2), (done.append, 3):
+        workers.submit(Job(job[0], job[1:]))
+    if green.os_threads:
+        green.wait_until(lambda: len(done) == 3)
+    else:
+        with pytest.raises(error, match="in a job"):
+            green.wait_until(lambda: len(done) == 3)
+    green.wait_until(lambda: done == [1, 2, 3])
+    assert len(workers._all) == 3
+    workers.submit(Job(done.append, (4,)))
+    green.wait_until(lambda: done == [1, 2, 3, 4] and workers._running == 0)
+
+
+@pytest.mark.parametrize("idle", [1, 16])
+def test_jobs_that_never_wait_let_others_run_in_between(make_idle, green, backend, idle):
+    workers, done, ticks = make_idle(idle), [], []
 
     def compute(number):
         end = backend.monotonic() + 0.005

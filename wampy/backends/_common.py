@@ -5,6 +5,7 @@ It is handed the real things, because in a patched program the standard modules'
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -135,29 +136,37 @@ def hear_signals(
     return restore
 
 
-def this_thread(local: Any) -> object:
-    """Return what stands for the calling OS thread. The system gives its identifier to another one when it has ended.
+def this_home(local: Any) -> tuple[int, object]:
+    """Return the process, and what stands for the calling OS thread: the system gives an identifier out again.
+
+    It is the same object each time, until the process forks, so that whoever sends looks it up at little cost.
 
     Args:
         local: The real ``threading.local()``, one a backend.
     """
     try:
-        token: object = local.token
+        home: tuple[int, object] = local.home
     except AttributeError:
-        token = local.token = object()
-    return token
+        home = local.home = os.getpid(), object()
+    return home
+
+
+def leave_home(local: Any) -> None:
+    """Forget that; in a forked child, whose only thread is the one that forked."""
+    local.__dict__.pop("home", None)
 
 
 def check_home(home: tuple[int, object], here: tuple[int, object], library: str) -> None:
     """Raise when a client's home, its process and OS thread, is not where the caller is."""
+    if home == here:
+        return
     if home[0] != here[0]:
         raise WampyError("this client was started before os.fork(); a forked child must start a client of its own")
-    if home[1] is not here[1]:
-        raise WampyError(
-            f"this client belongs to another OS thread, and {library}'s green threads cannot wait across OS threads. "
-            'wampy.configure_backend("threading") before the first client is made, or WAMPY_ASYNC_NAME=threading, lets '
-            "all threads share one; else start one in each thread"
-        )
+    raise WampyError(
+        f"this client belongs to another OS thread, and {library}'s green threads cannot wait across OS threads. "
+        'wampy.configure_backend("threading") before the first client is made, or WAMPY_ASYNC_NAME=threading, lets '
+        "all threads share one; else start one in each thread"
+    )
 
 
 def in_the_hub(library: str) -> WampyError:

@@ -1,10 +1,11 @@
-"""Slots on eventlet, and the way that those who wait for them are woken."""
+"""Slots and benches on eventlet, and the way that those who wait there are woken."""
 
 from __future__ import annotations
 
 import traceback
 import warnings
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 with warnings.catch_warnings():
@@ -15,7 +16,7 @@ with warnings.catch_warnings():
     from eventlet.support import greenlets as greenlet
 
 from wampy.backends._eventlet_hubs import revive
-from wampy.interfaces import Slot
+from wampy.interfaces import Bench, Slot
 
 _getcurrent = greenlet.getcurrent
 
@@ -28,8 +29,8 @@ def living_hub() -> Any:
     return hub
 
 
-class _Woken(deque[tuple["EventletSlot", Any]]):
-    """Slots that were filled, and who is to be woken for that."""
+class _Woken(deque[tuple[Any, Any]]):
+    """Slots that were filled, and who is to be woken for that; benches, each with ``None``."""
 
     __slots__ = ("timer",)
     #: What will wake them, unless they are woken behind a turn of the reader.
@@ -68,7 +69,7 @@ def switch_and_wake(hub: Any, reader: Any) -> None:
         traceback.print_exc()  # the hub would blame, and drop, the descriptor
 
 
-def _wake_soon(hub: Any, slot: EventletSlot, waiter: Any) -> None:
+def _wake_soon(hub: Any, slot: Any, waiter: Any) -> None:
     """Have the hub switch to who waits for a slot that was just filled; behind all that it was asked for before."""
     woken = _woken.get(hub)
     asked = hub.next_timers
@@ -76,6 +77,8 @@ def _wake_soon(hub: Any, slot: EventletSlot, waiter: Any) -> None:
         woken = _Woken()
         woken.timer = hub.schedule_call_global(0, _wake_all, hub, woken)
         _woken[hub] = woken
+    if waiter is None and woken and woken[-1][0] is slot:
+        return  # a bench, called for each invocation of a turn
     woken.append((slot, waiter))
 
 
@@ -86,11 +89,14 @@ def _wake_all(hub: Any, woken: _Woken) -> None:
         if _woken.get(hub) is woken:
             del _woken[hub]  # those that are woken may fill slots themselves, for the next time
         while woken:
-            slot, waiter = woken.popleft()
-            if waiter.parent is None:
+            slot, waiter = woken[0]
+            if waiter is None:
+                slot.wake()
+            elif waiter.parent is None:
                 main = slot, waiter
-            else:
-                slot.wake(waiter)
+            elif waiter in slot.waiters:  # as `EventletSlot.wake`, without another step
+                waiter.switch()
+            woken.popleft()  # not before: Ctrl-C must not make anybody forgotten, and to be woken twice does no harm
     except BaseException:
         if woken and woken.timer is not None:
             hub.schedule_call_global(0, _wake_all, hub, woken)
@@ -111,54 +117,86 @@ def _is_anything_due(hub: Any) -> bool:
 
 
 class EventletSlot(Slot):
-    __slots__ = ("_done", "_value", "_waiters")
+    __slots__ = ("done", "value", "waiters")
+
+    # Attributes, because each message looks at several.
+    done: bool
+    value: Any
 
     def __init__(self) -> None:
-        self._done = False
-        self._value: Any = None
+        self.done = False
+        self.value = None
         # Green thread to hub. The hub is not asked for before somebody waits: asking makes one, with a
         # descriptor, and constructors shall not.
-        self._waiters: dict[Any, Any] = {}
-
-    @property
-    def done(self) -> bool:
-        return self._done
-
-    @property
-    def value(self) -> Any:
-        return self._value
+        self.waiters: dict[Any, Any] | None = None
 
     def set(self, value: Any = None) -> bool:
-        if self._done:
+        if self.done:
             return False
-        self._done = True
-        self._value = value
-        for waiter, hub in self._waiters.items():
-            _wake_soon(hub, self, waiter)
+        self.done = True
+        self.value = value
+        if self.waiters:
+            for waiter, hub in self.waiters.items():
+                _wake_soon(hub, self, waiter)
         return True
 
     def wake(self, waiter: Any) -> None:
         # Whoever was killed or came back meanwhile has taken itself off the list, so that nobody is woken from
         # a later wait of theirs.
-        if waiter in self._waiters:
+        if self.waiters and waiter in self.waiters:
             waiter.switch()
 
     def wait(self, timeout: float | None = None) -> bool:
-        if self._done:
+        if self.done:
             return True
         if timeout is not None and timeout <= 0:
             return False
         waiter = _getcurrent()
-        hub = living_hub()
+        hub = get_hub()
+        if hub.running and hub.greenlet.dead:  # as `living_hub`
+            revive(hub)
         end = None if timeout is None else hub.clock() + timeout
         timer = None if timeout is None else hub.schedule_call_global(timeout, self.wake, waiter)
-        self._waiters[waiter] = hub
+        waiters = self.waiters
+        if waiters is None:
+            waiters = self.waiters = {}
+        waiters[waiter] = hub
         try:
             # A loop, because somebody else's forgotten timer may switch here as well.
-            while not self._done and (end is None or hub.clock() < end):
+            while not self.done and (end is None or hub.clock() < end):
                 hub.switch()
         finally:
-            del self._waiters[waiter]
+            del waiters[waiter]
             if timer is not None:
                 timer.cancel()
-        return self._done
+        return self.done
+
+
+class EventletBench(Bench):
+    __slots__ = ("_hub", "_waiting", "_wanted")
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        self._wanted = wanted
+        self._hub: Any = None
+        # An ordered set: whoever came last is woken first, and the others may be let go some day.
+        self._waiting: dict[Any, None] = {}
+
+    def wait(self) -> None:
+        waiter = _getcurrent()
+        self._hub = hub = living_hub()
+        self._waiting[waiter] = None
+        try:
+            hub.switch()
+        finally:
+            del self._waiting[waiter]
+
+    def call(self) -> None:
+        if self._waiting:
+            _wake_soon(self._hub, self, None)
+
+    def wake(self) -> None:
+        """Switch to one after another; called by the hub, to which each comes back when it blocks."""
+        # What they do without blocking, such as a hundred small jobs, costs two switches in all.
+        waiting, wanted = self._waiting, self._wanted
+        while waiting and wanted():
+            next(reversed(waiting)).switch()

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from wampy.backends._monitor import LONGEST, here, is_main, monitor, released, start, take_signals
-from wampy.interfaces import Slot, Task
+from wampy.interfaces import Bench, Slot, Task
 
 # Seconds that the main thread may take for its handlers.
 _PATIENCE = 1.0
@@ -87,34 +87,29 @@ def let_handlers_run() -> None:
 
 
 class ThreadSlot(Slot):
-    __slots__ = ("_done", "_gates", "_value")
+    __slots__ = ("_gates", "done", "value")
+
+    done: bool
+    value: Any
 
     def __init__(self) -> None:
-        self._done = False
-        self._value: Any = None
+        self.done = False
+        self.value = None
         # A locked lock for each waiter.
         self._gates: list[Any] = []
 
-    @property
-    def done(self) -> bool:
-        return self._done
-
-    @property
-    def value(self) -> Any:
-        return self._value
-
     def set(self, value: Any = None) -> bool:
         with monitor:
-            if self._done:
+            if self.done:
                 return False
-            self._value = value
-            self._done = True
+            self.value = value
+            self.done = True
             for gate in self._gates:
                 _open(gate)
             return True
 
     def wait(self, timeout: float | None = None) -> bool:
-        if self._done:
+        if self.done:
             return True
         if timeout is not None and timeout <= 0:
             return False
@@ -125,14 +120,42 @@ class ThreadSlot(Slot):
             self._gates.append(gate)
             try:
                 # A loop, because a throw that does not count any more opens the gate as well.
-                while not self._done:
+                while not self.done:
                     seconds = -1 if end is None else min(end - monotonic(), LONGEST)
                     if end is not None and seconds <= 0:
                         break
                     blocked(lambda: _open(gate), gate.acquire, True, seconds)
             finally:
                 self._gates.remove(gate)
-            return self._done
+            return self.done
+
+
+class ThreadBench(Bench):
+    __slots__ = ("_called", "_slots", "_wanted")
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        self._wanted = wanted
+        self._slots: list[ThreadSlot] = []
+        # Of the one that is on its way. One at a time: threads that come for nothing only disturb.
+        self._called: ThreadSlot | None = None
+
+    def wait(self) -> None:
+        with monitor:
+            slot = ThreadSlot()
+            self._slots.append(slot)
+            try:
+                slot.wait()
+            finally:
+                if self._called is slot:
+                    self._called = None
+                else:
+                    self._slots.remove(slot)
+
+    def call(self) -> None:
+        with monitor:
+            if self._called is None and self._slots and self._wanted():
+                self._called = self._slots.pop()
+                self._called.set()
 
 
 def _open(gate: Any) -> None:

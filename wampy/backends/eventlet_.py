@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -25,16 +26,17 @@ with warnings.catch_warnings():
     from eventlet.hubs import trampoline
     from eventlet.support import greenlets as greenlet
 
-from wampy.backends._common import check_home, hear_signals, in_the_hub, look_up, this_thread
-from wampy.backends._eventlet_slots import EventletSlot, living_hub
+from wampy.backends._common import check_home, hear_signals, in_the_hub, leave_home, look_up, this_home
+from wampy.backends._eventlet_slots import EventletBench, EventletSlot, living_hub
 from wampy.backends._eventlet_watches import EventletWatch, forget
-from wampy.interfaces import READ, Addresses, Backend, Direction, Slot, Socket, Task, Timer, Watch
+from wampy.interfaces import READ, Addresses, Backend, Bench, Direction, Slot, Socket, Task, Timer, Watch
 
 # In a patched program the standard modules are green; these are the real ones.
 _socket = eventlet.patcher.original("socket")
 _threading = eventlet.patcher.original("threading")
 _getaddrinfo = _socket.getaddrinfo
 _local = _threading.local()
+os.register_at_fork(after_in_child=partial(leave_home, _local))
 
 _get_hub = eventlet.hubs.get_hub
 _getcurrent = greenlet.getcurrent
@@ -96,6 +98,9 @@ class EventletBackend(Backend):
     def slot(self) -> Slot:
         return EventletSlot()
 
+    def bench(self, wanted: Callable[[], bool]) -> Bench:
+        return EventletBench(wanted)
+
     def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Timer:
         timer: Timer = _get_hub().schedule_call_global(seconds, function, *args)
         return timer
@@ -104,8 +109,8 @@ class EventletBackend(Backend):
         living_hub()
         eventlet.sleep(seconds)
 
-    def monotonic(self) -> float:
-        return monotonic()  # the clock of eventlet's hubs
+    # The clock of eventlet's hubs; as it is, because it is asked several times for each message.
+    monotonic = staticmethod(monotonic)
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
         sock: Socket = _socket.socket(family, kind, protocol)
@@ -143,12 +148,11 @@ class EventletBackend(Backend):
         return nullcontext()  # green threads switch only where they wait
 
     def home(self) -> tuple[int, object]:
-        return os.getpid(), this_thread(_local)
+        return this_home(_local)
 
     def check_caller(self, home: Any) -> None:
-        here = self.home()
-        if here != home:
-            check_home(home, here, self.name)
+        if getattr(_local, "home", None) is not home:
+            check_home(home, this_home(_local), self.name)
         if _getcurrent() is _get_hub().greenlet:
             raise in_the_hub(self.name)
 

@@ -15,10 +15,10 @@ from time import monotonic, sleep
 from typing import Any
 
 from wampy.backends._monitor import here, is_held, monitor, released, start
-from wampy.backends._tasks import Killed, ThreadSlot, ThreadTask, blocked, disown_tasks, let_handlers_run
+from wampy.backends._tasks import Killed, ThreadBench, ThreadSlot, ThreadTask, blocked, disown_tasks, let_handlers_run
 from wampy.backends._watches import EVENTS, Selector, ThreadWatch, Waker, call_later, disown_watches
 from wampy.errors import WampyError
-from wampy.interfaces import READ, Addresses, Backend, Direction, Slot, Socket, Task, Timer, Watch
+from wampy.interfaces import READ, Addresses, Backend, Bench, Direction, Slot, Socket, Task, Timer, Watch
 
 
 def _after_fork() -> None:
@@ -47,6 +47,9 @@ class ThreadingBackend(Backend):
     def slot(self) -> Slot:
         return ThreadSlot()
 
+    def bench(self, wanted: Callable[[], bool]) -> Bench:
+        return ThreadBench(wanted)
+
     def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Timer:
         return call_later(seconds, function, args)
 
@@ -56,8 +59,7 @@ class ThreadingBackend(Backend):
         else:
             self.outside(sleep, 0)
 
-    def monotonic(self) -> float:
-        return monotonic()
+    monotonic = staticmethod(monotonic)
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
         sock = socket.socket(family, kind, protocol)

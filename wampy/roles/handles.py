@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 
 class Role:
@@ -27,6 +27,7 @@ class Role:
         details_arg: str | None = None,
     ) -> None:
         self._function = function
+        self._is_name = isinstance(function, str)
         self.options = dict(options or {})
         self.details_arg = details_arg
 
@@ -36,10 +37,10 @@ class Role:
         Args:
             client: Whose attribute it may be.
         """
-        if isinstance(self._function, str):
-            found: Callable[..., Any] = getattr(client, self._function)
-            return found
-        return self._function
+        found: Any = self._function
+        if self._is_name:
+            found = getattr(client, found)
+        return found  # type: ignore[no-any-return]
 
     @property
     def active(self) -> bool:
@@ -77,9 +78,31 @@ class Subscription(Role):
     def __init__(self, topic: str, function: Callable[..., Any] | str, **rest: Any) -> None:
         super().__init__(function, **rest)
         self.topic = topic
+        # What was asked about last, weakly, and the answer: mostly the same function gets one event after another.
+        self._asked: Callable[[], Any] = _nothing
+        self._answer = False
+
+    def takes_meta(self, function: Callable[..., Any]) -> bool:
+        """Say whether a function takes ``meta``; see `takes_keyword`.
+
+        Args:
+            function: What `function_of` gave.
+        """
+        plain = getattr(function, "__func__", function)
+        if self._asked() is not plain:
+            self._answer = takes_keyword(plain, "meta")
+            try:
+                self._asked = ref(plain)
+            except TypeError:
+                self._asked = _nothing
+        return self._answer
 
     def __repr__(self) -> str:
         return f"Subscription({self.topic!r}, id={self.id})"
+
+
+def _nothing() -> None:
+    """Take the place of a reference to what is not there."""
 
 
 def takes_keyword(function: Callable[..., Any], name: str) -> bool:

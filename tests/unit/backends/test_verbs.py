@@ -188,6 +188,92 @@ def test_waiting_costs_no_processor_time(backend):
     assert time.process_time() - before < 0.1
 
 
+# Benches.
+
+
+@pytest.fixture
+def sit(backend, green):
+    """Have some sit on a bench, who do work as it comes: ``bench, work, done = sit(3, do)``."""
+
+    def sit(number, do=lambda item: None):
+        work, done = [], []
+        bench = backend.bench(lambda: bool(work))
+
+        def sits(name):
+            while True:
+                bench.wait()
+                while work:
+                    item = work.pop(0)
+                    bench.call()
+                    do(item)
+                    done.append((item, name))
+
+        tasks.extend(backend.spawn(sits, name) for name in range(number))
+        green.sleep(0.05)
+        return bench, work, done
+
+    tasks = []
+    yield sit
+    for task in tasks:
+        task.throw(backend.kill_error())
+        assert task.join(5.0)
+
+
+def test_one_who_is_called_does_all_the_work_if_it_does_not_wait(green, sit):
+    bench, work, done = sit(3)
+    work.extend(range(10))
+    for _ in range(10):
+        bench.call()
+    assert done == [], "it never switches"
+    green.wait_until(lambda: not work)
+    assert [item for item, _ in done] == list(range(10))
+    assert len({name for _, name in done}) == 1
+    work.append("more")
+    bench.call()
+    green.wait_until(lambda: done[10:])
+    if not green.os_threads:  # where another may have looked whether there is more, and sat down again
+        assert done[10] == ("more", done[0][1]), "whoever sat down last"
+
+
+def test_when_one_waits_the_next_is_called(green, sit):
+    let_go = green.slot()
+    bench, work, done = sit(3, lambda item: let_go.wait())
+    work.extend(range(4))
+    bench.call()
+    green.wait_until(lambda: work == [3])
+    let_go.set()
+    green.wait_until(lambda: len(done) == 4)
+    assert len({name for _, name in done}) == 3
+
+
+def test_nobody_is_called_for_nothing_or_when_nobody_sits_there(backend, green, sit):
+    bench, _, done = sit(1)
+    bench.call()
+    green.sleep(0.01)
+    assert done == []
+    backend.bench(lambda: True).call()
+
+
+def test_one_who_is_killed_on_the_bench_is_not_woken_from_a_later_wait(backend, green):
+    slept, bench = [], backend.bench(lambda: True)
+
+    def sits():
+        try:
+            bench.wait()
+        except backend.kill_error:
+            begun = time.monotonic()
+            green.sleep(0.2)
+            slept.append(time.monotonic() - begun)
+
+    task = backend.spawn(sits)
+    green.sleep(0.02)
+    task.throw(backend.kill_error())
+    bench.call()
+    green.wait_until(lambda: slept)
+    assert task.join(5.0)
+    assert slept[0] >= 0.19
+
+
 # Tasks.
 
 

@@ -116,6 +116,27 @@ def test_whether_a_keyword_is_taken(function, expected):
         assert takes_keyword(function, "meta") is expected
 
 
+def test_a_subscription_remembers_whether_its_function_takes_meta():
+    class Listener:
+        def with_meta(self, meta):
+            return meta
+
+        def without(self):
+            return None
+
+    subscription, listener = Subscription("com.example.t", "with_meta"), Listener()
+    for _ in range(2):
+        assert subscription.takes_meta(listener.with_meta)
+        assert not subscription.takes_meta(listener.without), "another is asked about"
+    assert subscription.takes_meta(listener.with_meta)
+    gone = weakref.ref(Listener.with_meta)
+    del Listener, listener
+    gc.collect()
+    assert gone() is None, "it was kept alive"
+    assert not subscription.takes_meta(lambda: None)
+    assert not subscription.takes_meta(dict)
+
+
 def test_what_is_remembered_of_a_function_does_not_keep_it_alive():
     def handler(meta):
         return meta
