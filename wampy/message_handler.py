@@ -214,7 +214,7 @@ class MessageHandler(UserCode):
             return
         backend = session.backend
         job = session.spawn_worker(
-            *(() if backend.switches_only_in_waits else (backend.inside,)),
+            *(() if backend.switches_only_in_waits else (backend.inside,)),  # spawn_worker's functions run outside
             self._run_callee,
             session,
             registration,

@@ -20,7 +20,7 @@ from wampy.worker import worker_of_context
 if TYPE_CHECKING:
     from wampy.peers.clients import Client
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("wampy.message_handler")  # whose part this is
 
 
 class UserCode:
@@ -53,8 +53,9 @@ class UserCode:
                 kwargs = {**kwargs, "meta": {"topic": topic, "subscription_id": message_obj.subscription_id}}
             if subscription.details_arg is not None:
                 kwargs = {**kwargs, subscription.details_arg: dict(message_obj.details)}
-            if telemetry.observer is not None:
-                function = telemetry.observer.event(session, subscription, message_obj, function)
+            observer = telemetry.observer
+            if observer is not None:
+                function = observer.event(session, subscription, message_obj, function)
             args = message_obj.args if type(message_obj.args) is list else positional(message_obj.args)
             backend = session.backend
             if backend.switches_only_in_waits:
@@ -78,8 +79,9 @@ class UserCode:
             kwargs = message_obj.kwargs
             if registration.details_arg is not None:
                 kwargs = {**kwargs, registration.details_arg: dict(message_obj.details)}
-            if telemetry.observer is not None:
-                function = telemetry.observer.invocation(session, registration, message_obj, function)
+            observer = telemetry.observer
+            if observer is not None:
+                function = observer.invocation(session, registration, message_obj, function)
             args = message_obj.args if type(message_obj.args) is list else positional(message_obj.args)
             result = function(*args, **kwargs) if is_green else backend.outside(function, *args, **kwargs)
         except backend.kill_error:
