@@ -63,7 +63,7 @@ class Workers:
 
     Attributes:
         backend: The verbs.
-        detector: Told of the jobs that end, if somebody has put one here.
+        detector: Told of the jobs, if somebody has put one here.
         events: How many events wait in mailboxes.
         events_dropped: How many were dropped there.
         refusals: The jobs that were refused because of too many others.
@@ -205,7 +205,8 @@ class Workers:
 
     def _run(self, worker: Worker, job: Job) -> None:
         _current.set(worker)
-        began = self.backend.monotonic()
+        detector = self.detector
+        began = 0.0 if detector is None else detector.begins()
         try:
             job.function(*job.args)
         except (KeyboardInterrupt, SystemExit, self.backend.kill_error):
@@ -213,8 +214,8 @@ class Workers:
         except BaseException:  # green-thread libraries have timeouts that are no Exception
             logger.exception("a job failed in a worker")
         finally:
-            if self.detector is not None:
-                self.detector.worked(job.name, began)
+            if detector is not None:
+                detector.worked(job.name, began)
 
     @property
     def busy(self) -> int:
