@@ -40,8 +40,8 @@ _MOST_NAMES = 3
 
 RECORD = (
     "%s was blocked for at least %.1f seconds: something in its OS thread %s without letting green threads run%s. "
-    "Meanwhile no answer was read, no callee or event handler started, no heartbeat left. %s, or choose OS threads with "
-    "wampy.configure_backend('threading'). Said once for each start of a client"
+    "Meanwhile no answer was read, no callee or event handler started, no heartbeat left. %s, or choose OS threads "
+    "with wampy.configure_backend('threading'). Said once for each start of a client"
 )
 
 
