@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds from one look to the next while something runs.
 INTERVAL = 2.0
-#: How many seconds a look may come late: of a block that takes as many, and one interval more, there is a record.
+#: How many seconds a look may come late: of a block that takes as many, and what it was to the look, there is a record.
 TOLERANCE = 3.0
 #: How many intervals it is to the next look, at most, while nothing runs.
 REST = 4
@@ -33,6 +33,9 @@ REST = 4
 # Nothing runs while the thread uses less than this part of the time, and a look comes less late than this part of the
 # interval.
 _STILL, _LATE = 0.01, 0.25
+# Who uses the processor for this part of a block computes; a call that waits uses next to nothing of it. The part is
+# not larger because others may want the processor too.
+_COMPUTING = 0.25
 # Who held the hub for less than this part of the tolerance is not named.
 _PART = 0.5
 # How many are.
@@ -208,7 +211,7 @@ class _Lookout:
         late = self._backend.monotonic() - self._due
         if late < TOLERANCE:
             return
-        computing = thread_time() - self._used >= late / 2
+        computing = thread_time() - self._used >= late * _COMPUTING
         names = tuple(self._at_work)
         for detector in self._detectors:
             # Spawned, because the hub itself must not run what logs.
