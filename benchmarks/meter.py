@@ -17,6 +17,11 @@ def processor_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def waits() -> int:
+    """Give how often this process has given up its processor to wait, in all its threads: so often it was woken."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+
+
 def resident_kib() -> float:
     """Give the KiB of memory that this process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -46,11 +51,13 @@ class Meter:
     figures: dict[str, Any] = field(default_factory=dict)
     _wall: float = 0.0
     _processor: float = 0.0
+    _waits: int = 0
 
     def begin(self) -> None:
         """Begin; what was needed before is thrown away now and not in the middle of it."""
         gc.collect()
         self.latencies.clear()
+        self._waits = waits()
         self._wall, self._processor = time.monotonic(), processor_time()
 
     def end(self) -> None:
@@ -63,6 +70,11 @@ class Meter:
             "median": median,
             "p99": high,
         }
+
+    def end_idleness(self) -> None:
+        """End, of a section in which nothing was to be done for so many seconds."""
+        self.end()
+        self.figures["wakeups"] = 60 * (waits() - self._waits) / self.operations
 
     def take_report(self, report: dict[str, Any]) -> None:
         """Take the latencies that the other end has measured."""

@@ -10,8 +10,8 @@ from benchmarks.plan import ROWS, Row
 from benchmarks.results import Key, Results, Series
 
 #: What a figure is multiplied by to be in a unit, and how the unit is written.
-UNITS: Final = {"us": 1e6, "ms": 1e3, "%": 100.0, "KiB": 1.0}
-UNIT_NAMES: Final = {"us": "µs", "ms": "ms", "%": "% of a core", "KiB": "KiB"}
+UNITS: Final = {"us": 1e6, "ms": 1e3, "%": 100.0, "KiB": 1.0, "1/min": 1.0}
+UNIT_NAMES: Final = {"us": "µs", "ms": "ms", "%": "% of a core", "KiB": "KiB", "1/min": "a minute"}
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,16 @@ def lines_of(results: Results) -> Iterator[Line]:
             yield Line("session_kib", row, key, "kib", "KiB", found[key])
         else:
             yield Line(key.row, row, key, "cpu", row.unit, found[key])
+        if any("wakeups" in series.figures for series in found[key].values()):
+            yield Line("idle_wakeups", row, key, "wakeups", "1/min", found[key])
 
 
 def number(value: float | None) -> str:
-    """Write a figure with three digits that count."""
+    """Write a figure with three digits that count, or two of what is next to nothing."""
     if value is None:
         return ""
+    if abs(value) < 0.05:
+        return f"{value:.2g}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 

@@ -38,7 +38,7 @@ class Series:
 
     Attributes:
         figures: By name: ``cpu`` and ``wall`` (seconds an operation), ``median`` and ``p99`` (seconds of latency),
-            ``kib`` (of memory).
+            ``kib`` (of memory), ``wakeups`` (a minute).
     """
 
     figures: dict[str, list[float]] = field(default_factory=dict)

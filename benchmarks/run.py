@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,8 +78,9 @@ class Run:
         """
         allow_many_descriptors()
         with ExitStack() as stack:
-            links = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wampy-benchmarks-")))
-            self._environments = {peer: _environment(peer, links / str(n)) for n, peer in enumerate(self.options.peers)}
+            copies = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wampy-benchmarks-")))
+            _install(ROOT, copies / "ours", "benchmarks", "wampy")
+            self._environments = {peer: _environment(peer, copies, n) for n, peer in enumerate(self.options.peers)}
             router = stack.enter_context(Crossbar())
             self._router_port = router.port
             for transport in self.options.transports:
@@ -158,7 +161,7 @@ class Run:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **_environment("sockets", ROOT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_path())},
         )
         assert process.stdout is not None
         try:
@@ -186,20 +189,33 @@ def _prefix(transport: str, serializer: str) -> str:
     return f"bench.{transport}.{serializer}"
 
 
-def _environment(peer: str, link: Path) -> dict[str, str]:
+def _path(*folders: Path) -> list[str]:
+    return [*map(str, folders), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+
+def _environment(peer: str, copies: Path, number: int) -> dict[str, str]:
     """Give the environment of a peer's processes.
 
     Args:
         peer: Its name, maybe with a folder that its wampy is in.
-        link: Where to make a folder that has nothing but that wampy.
+        copies: Where our packages have been copied to.
+        number: The peer's, for a copy of its own.
     """
     name, _, folder = peer.partition("@")
-    path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    path = [copies / "ours"]
     if folder:
-        package = Path(folder).resolve() / "wampy"
-        if not (package / "__init__.py").is_file():
+        if not (Path(folder) / "wampy" / "__init__.py").is_file():
             raise WrongError(f"{folder} has no wampy")  # or it would be ours that is measured
-        link.mkdir()
-        (link / "wampy").symlink_to(package)
-        path.insert(0, str(link))
-    return {"PYTHONPATH": os.pathsep.join(filter(None, path)), **PEERS[name]}
+        path.insert(0, copies / str(number))
+        _install(Path(folder), path[0], "wampy")
+    return {"PYTHONPATH": os.pathsep.join(_path(*path)), **PEERS[name]}
+
+
+def _install(source: Path, target: Path, *packages: str) -> None:
+    """Copy packages and compile them, as pip does: others are measured as installed, and do not compile their sources.
+
+    Processes may be told to write no bytecode, and then would compile each time what has none yet.
+    """
+    for package in packages:
+        shutil.copytree(source.resolve() / package, target / package, ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(target, quiet=2)

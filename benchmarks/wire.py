@@ -9,8 +9,10 @@ import base64
 import json
 import os
 import random
+import select
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +26,9 @@ CALL, RESULT, REGISTER, REGISTERED, INVOCATION, YIELD = 48, 50, 64, 65, 68, 70
 ROLES: Final[dict[str, dict[str, Any]]] = {role: {} for role in ("caller", "callee", "publisher", "subscriber")}
 
 _READ: Final = 1 << 18
+
+#: Seconds from one ping to the next, as many as wampy's.
+_HEARTBEAT: Final = 15.0
 
 
 def codec(serializer: str) -> tuple[Callable[[Message], bytes], Callable[[bytes], Message]]:
@@ -44,11 +49,17 @@ def codec(serializer: str) -> tuple[Callable[[Message], bytes], Callable[[bytes]
 class WebSocket:
     """Frame by RFC 6455, as a client.
 
+    Attributes:
+        ping: A whole ping, with nothing in it, masked with zeroes.
+        pong: The answer.
+
     Args:
         sock: Connected; the handshake is done here.
         host: For the Host header.
         serializer: ``json`` or ``msgpack``.
     """
+
+    ping, pong = b"\x89\x80\0\0\0\0", b"\x8a\0"
 
     def __init__(self, sock: socket.socket, host: str, serializer: str) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
@@ -111,11 +122,17 @@ class WebSocket:
 class RawSocket:
     """Frame by WAMP's RawSocket, as a client.
 
+    Attributes:
+        ping: A whole ping, with nothing in it.
+        pong: The answer.
+
     Args:
         sock: Connected; the handshake is done here.
         host: Not needed.
         serializer: ``json`` or ``msgpack``.
     """
+
+    ping, pong = b"\1\0\0\0", b"\2\0\0\0"
 
     def __init__(self, sock: socket.socket, host: str, serializer: str) -> None:
         hello = bytes([0x7F, 0xF0 | (1 if serializer == "json" else 2), 0, 0])
@@ -231,6 +248,17 @@ class Wire:
     def subscribe(self, topic: str) -> int:
         """Subscribe to a topic; gives the subscription id."""
         return int(self.request(SUBSCRIBE, {}, topic))
+
+    def stay(self, seconds: float) -> None:
+        """Do nothing for so long but send pings and read the answers."""
+        end, ping_at = time.monotonic() + seconds, time.monotonic() + _HEARTBEAT
+        while (now := time.monotonic()) < end:
+            if now >= ping_at:
+                self._socket.sendall(self._framing.ping)
+                ping_at = now + _HEARTBEAT
+            readable, _, _ = select.select([self._socket], [], [], min(end, ping_at) - now)
+            if readable and (answer := self._socket.recv(_READ)) != self._framing.pong:
+                raise ConnectionError(f"what came is no answer to a ping: {answer!r}")
 
     def close(self) -> None:
         """Close the socket."""

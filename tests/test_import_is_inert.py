@@ -79,8 +79,9 @@ def test_importing_wampy_does_nothing(options):
 
 @pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["plain", "warnings are errors"])
 def test_importing_the_client_patches_and_configures_nothing(options):
-    # The backend is imported by the first client, so that is asked for too.
-    seen = imported("from wampy import Client; import wampy.peers.clients, wampy.backends.eventlet_", *options)
+    # The backend and the transport are imported by the first client, so they are asked for too.
+    modules = "wampy.peers.clients, wampy.backends.eventlet_, wampy.transports.websocket"
+    seen = imported(f"from wampy import Client; import {modules}", *options)
     assert seen["changed"] == [], seen["after"]
     assert seen["handlers"] == ["NullHandler"]
     assert {"eventlet", "wampy", "websockets"} <= set(seen["new"])

@@ -40,7 +40,7 @@ class Workers:
 
     Attributes:
         backend: The verbs.
-        detector: Told of the jobs that end, if somebody has put one here.
+        detector: Told of the jobs, if somebody has put one here.
         events: How many events wait in mailboxes.
         events_dropped: How many were dropped there.
         refusals: The jobs that were refused because of too many others.
@@ -175,8 +175,10 @@ class Workers:
 
     def _work(self, worker: Worker, context: Context) -> None:
         """Take a place, and run jobs while there are any, each in a copy of the context. Hot: each message's way."""
-        jobs, monotonic = self._jobs, self.backend.monotonic
+        jobs, monotonic, detector = self._jobs, self.backend.monotonic, self.detector
         self._running += 1
+        if detector is not None:
+            detector.begins()
         try:
             began = since = monotonic()
             worker.job = job = jobs.take()
@@ -194,8 +196,8 @@ class Workers:
                     own.run(logger.exception, "a job failed in a worker")
                 finally:
                     ended = monotonic()
-                    if ended - began > LONGEST_RUN and self.detector is not None:
-                        self.detector.worked(job.name, began)
+                    if ended - began > LONGEST_RUN and detector is not None:
+                        detector.worked(job.name, began)
                     job.worker = worker.job = None
                     if self._drained is not None:
                         self._look_whether_drained()
@@ -212,6 +214,8 @@ class Workers:
                 worker.job = job = jobs.take()
         finally:
             self._running -= 1
+            if detector is not None:
+                detector.ends()
             if worker.job is not None:  # Ctrl-C came before it had begun
                 if not self.closed:
                     jobs.put_back(worker.job)

@@ -255,7 +255,7 @@ async def idle(job: Job, meter: Meter) -> None:
     await session.call(job.uri("echo"), "")
     meter.begin()
     await asyncio.sleep(job.operations)
-    meter.end()
+    meter.end_idleness()
 
 
 @row

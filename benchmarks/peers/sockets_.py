@@ -160,6 +160,15 @@ def session(job: Job, meter: Meter) -> None:
     meter.end()
 
 
+def idle(job: Job, meter: Meter) -> None:
+    """Do nothing for so many seconds, with heartbeats."""
+    wire = joined(job)
+    call(wire, job.uri("echo"), "")
+    meter.begin()
+    wire.stay(job.operations)
+    meter.end_idleness()
+
+
 ROWS: dict[str, Callable[[Job, Meter], None]] = {
-    function.__name__: function for function in (seq, big, conc, event, invocation, publish, session)
+    function.__name__: function for function in (seq, big, conc, event, invocation, publish, session, idle)
 }

@@ -250,7 +250,7 @@ def idle(job: Job, meter: Meter) -> None:
     client.call(job.uri("echo"), "")
     meter.begin()
     check(client.wait(job.operations), False)
-    meter.end()
+    meter.end_idleness()
 
 
 @row

@@ -56,7 +56,9 @@ def test_every_row_is_measured(measure):
             assert row in ("idle", "import") or figures["cpu"][0] > 0, (row, peer)
             assert ("median" in figures) == (row not in {"publish", *ONCE}), (row, peer)
     assert ("session", "websocket", "json", "wampy") in found
-    for row in (*EVERYWHERE, "session_cpu", "session_kib"):
+    for peer in PEERS:
+        assert found["idle", "websocket", "json", peer][0]["wakeups"][0] > 0
+    for row in (*EVERYWHERE, "session_cpu", "session_kib", "idle_wakeups"):
         assert f"\n{row} " in printed
     if HAS_AUTOBAHN:
         assert "wampy : autobahn" in printed

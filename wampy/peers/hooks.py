@@ -24,7 +24,7 @@ class Hooks:
         run: Called with a hook's name and argument; it may block, and guards itself.
 
     Attributes:
-        detector: Told of the hooks that end, if somebody has put one here.
+        detector: Told of the hooks, if somebody has put one here.
     """
 
     def __init__(self, backend: Backend, run: Callable[[str, Any], None]) -> None:
@@ -52,13 +52,16 @@ class Hooks:
         try:
             while self._waiting:
                 self._current, argument = self._waiting.pop(0)
-                began = self._backend.monotonic()
+                detector = self.detector
+                began = 0.0 if detector is None else detector.begins()
                 try:
                     self._backend.outside(self._run, self._current, argument)
                 except self._backend.kill_error:
                     logger.debug("%s was ended with the session", self._current)
-                if self.detector is not None:
-                    self.detector.worked(self._current, began)
+                finally:
+                    if detector is not None:
+                        detector.worked(self._current, began)
+                        detector.ends()
         finally:
             self._current = self._task = None
 
