@@ -178,7 +178,7 @@ class SocketTransport(Transport):
             if len(payloads) > 1:
                 self._writer.uncork_soon()
             else:
-                self._writer.uncork()
+                self._writer.uncork(as_before=not payloads)
         if lost is not None:
             self._lose(lost)
 

@@ -65,8 +65,9 @@ class Writer:
         self.outgoing = Outgoing(frame, stream.seal if stream.url.secure else None)
         self._watch: Watch | None = None
         self._bursts = False
-        # 0.0: not corked; infinity: in a reader's turn.
+        # 0.0: not corked; infinity: in a reader's turn; and what it was before the turn.
         self._corked_until = 0.0
+        self._corked_before = 0.0
         self._sent_at = -math.inf
         self._push_is_due = False
         self._writing_wanted: bool | None = False
@@ -149,12 +150,21 @@ class Writer:
 
     def cork(self) -> None:
         """Hold everything back during a reader's turn."""
+        self._corked_before = self._corked_until
         self._corked_until = math.inf
         self._sent_at = -math.inf
 
-    def uncork(self) -> None:
-        """Write what was held back."""
-        self._corked_until = 0.0
+    def uncork(self, as_before: bool = False) -> None:
+        """Write what was held back.
+
+        Args:
+            as_before: Whether the turn has brought nothing. Then what an earlier one has had held back goes on to be,
+                until that one's time has come.
+        """
+        if as_before and self._corked_before:
+            self._corked_until = self._corked_before
+            return
+        self._corked_until = self._corked_before = 0.0
         if self.outgoing.size or self.room_waiters or self._ending or self._writing_wanted is None:
             self.write_out()
 

@@ -197,6 +197,52 @@ def test_what_a_turn_wakes_up_writes_in_the_same_piece(connect, green, backend):
     assert len(opened.peer.read()) == (6 + 8) + (6 + 13)
 
 
+@pytest.fixture
+def take_turn(backend, monkeypatch):
+    """Have a turn of the reader here and now, with what the peer says, and then call a function, in one go."""
+    # However slow this machine is just now.
+    monkeypatch.setattr(writer_module, "CORK_SECONDS", 60.0)
+
+    def take_turn(opened, words, function):
+        def turn():
+            if words:
+                opened.peer.say(*words)
+                assert select.select([opened.transport._stream.socket], [], [], 10)[0]
+            opened.transport._on_readable()
+            return function()
+
+        return backend.inside(turn)
+
+    return take_turn
+
+
+def test_a_turn_that_brings_nothing_does_not_end_what_an_earlier_one_holds_back(connect, take_turn):
+    # A hub may look at the socket once more before the reader runs that it has queued.
+    opened = connect()
+
+    def write():
+        opened.transport.send(b'"held back"')
+        return opened.transport.unwritten
+
+    def second_turn():
+        return take_turn(opened, [], write)
+
+    assert take_turn(opened, ["one", "two"], second_turn) > 0
+    assert opened.payloads == ["one", "two"]
+    assert opened.peer.hear() == "held back"
+
+
+def test_a_turn_that_brings_nothing_holds_nothing_back_by_itself(connect, take_turn):
+    opened = connect()
+
+    def write():
+        opened.transport.send(b'"at once"')
+        return opened.transport.unwritten
+
+    assert take_turn(opened, [], write) == 0
+    assert opened.peer.hear() == "at once"
+
+
 def test_after_a_write_error_what_the_router_said_is_still_read(connect, green):
     opened = connect()
     opened.peer.say("one", "two")
