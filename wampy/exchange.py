@@ -14,7 +14,7 @@ from wampy.deadlines import DEFAULT, Deadlines, Default, Timeout
 from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyError, WampyTimeOutError
 from wampy.messages import Call, Cancel, Error, Message, positional
 from wampy.protocol.pending import PendingRequest
-from wampy.workers import current_worker
+from wampy.worker import current_worker
 
 logger = logging.getLogger(__name__)
 

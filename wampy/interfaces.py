@@ -270,7 +270,7 @@ class Backend(ABC):
 
     @abstractmethod
     def on_signals(self, callback: Callable[[int], None]) -> Callable[[], None]:
-        """Call a function soon after a signal that has a handler in Python, also while everybody waits.
+        """Call a function soon after a signal with a handler in Python, also while everybody waits; give what ends it.
 
         The handler is whatever ``signal.signal`` was given; it has run before. It interrupts any code and must
         not touch green threads, so that a signal would change nothing until the next event without this. The
@@ -278,9 +278,6 @@ class Backend(ABC):
 
         Args:
             callback: Called with the signal's number, once for each, where it may neither block nor raise.
-
-        Returns:
-            What ends that.
 
         Raises:
             ValueError: The caller is not in the process's main OS thread, the only one that hears of signals.
@@ -327,15 +324,13 @@ class Transport(ABC):
         """Connect and shake hands, or raise; leaves nothing open when it raises."""
 
     @abstractmethod
-    def start(
-        self, on_payloads: Callable[[list[Payload]], None], on_lost: Callable[[Exception], None]
-    ) -> None:
+    def start(self, on_payloads: Callable[[list[Payload]], None], on_lost: Callable[[Exception], None]) -> None:
         """Begin to push payloads. `on_lost` is called exactly once, and nothing after it."""
 
     @property
     def has_room(self) -> bool:
-        """Whether it is known, without a closer look, that `wait_for_room` would neither wait nor raise now."""
-        return False
+        """Whether it is open and a sender need not wait, so that `wait_for_room` need not be called."""
+        return False  # which is never wrong
 
     @abstractmethod
     def wait_for_room(self, deadline: float | None) -> bool:

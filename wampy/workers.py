@@ -16,8 +16,7 @@ from wampy.constants import UNAVAILABLE
 from wampy.interfaces import Backend, Slot, Task
 from wampy.jobs import Job, JobQueue
 from wampy.overload import Overload
-from wampy.worker import Worker, worker_context
-from wampy.worker import current_worker as current_worker  # its name from before
+from wampy.worker import Worker, current_worker, worker_context
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +52,7 @@ class Workers:
         self.ceiling = max(CEILING_FACTOR * max_workers, CEILING_FLOOR)
         self.detector: BlockDetector | None = None
         self.backend = backend
-        self.events = 0
-        self.events_dropped = 0
+        self.events = self.events_dropped = 0
         self.refusals = Overload(
             backend, logging.WARNING, f"invocations are refused ({UNAVAILABLE})", "no more invocations are refused"
         )

@@ -256,7 +256,7 @@ def test_while_a_sender_waits_for_room(ordeal, green, reset):
 
     senders = [green.spawn(publish_on) for _ in range(3)]
     waiting = client._session._transport
-    green.wait_until(lambda: len(waiting._writer._room_waiters) == 3)
+    green.wait_until(lambda: len(waiting._writer.room_waiters) == 3)
     ordeal.peer.drop(reset)
     errors = [sender.error(1.0) for sender in senders]
     assert {type(error) for error in errors} == {ConnectionClosed}

@@ -285,7 +285,7 @@ def test_a_sender_that_waits_for_room_is_told_why(ordeal, green):
             client.publish(topic="com.example.t", big="x" * 100_000)
 
     senders = [green.spawn(publish_on) for _ in range(3)]
-    green.wait_until(lambda: len(client._session._transport._writer._room_waiters) == 3)
+    green.wait_until(lambda: len(client._session._transport._writer.room_waiters) == 3)
     peer.say("garbage")
     errors = [sender.error(1.0) for sender in senders]
     for error in errors:

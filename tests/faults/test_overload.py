@@ -134,7 +134,7 @@ def test_a_router_that_invokes_and_does_not_read_the_refusals(fake_router, make_
 
     def is_over():
         nonlocal most
-        most = max(most, writer.unwritten)
+        most = max(most, writer.outgoing.size)
         return client.session is None
 
     green.wait_until(is_over, 60.0)

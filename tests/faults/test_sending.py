@@ -36,7 +36,7 @@ def request_ids(router):
 def wait_for_waiters(client, green, count):
     """Wait until so many wait for room in the outgoing buffer."""
     writer = client.session._transport._writer
-    green.wait_until(lambda: len(writer._room_waiters) == count)
+    green.wait_until(lambda: len(writer.room_waiters) == count)
 
 
 def wait_for_all(router, client, green):

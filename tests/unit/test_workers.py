@@ -7,7 +7,7 @@ import pytest
 
 from wampy import overload
 from wampy.jobs import Job
-from wampy.workers import current_worker
+from wampy.worker import current_worker
 
 
 def test_a_job_runs_with_its_arguments_in_a_worker(make_workers, green):

@@ -160,7 +160,7 @@ def _hello(realm: str) -> bytes:
     return json.dumps([_HELLO, realm, {"roles": {"caller": {}}}]).encode()
 
 
-def _message(data: bytes) -> list[Any]:
+def _message(data: bytes | bytearray) -> list[Any]:
     message = json.loads(data)
     if isinstance(message, list) and message:
         return message
@@ -210,7 +210,7 @@ def _shake_hands(sock: socket.socket, number: int, deadline: float) -> bool:
     return answer.serializer == number
 
 
-def _first_frame(sock: socket.socket, deadline: float) -> bytes:
+def _first_frame(sock: socket.socket, deadline: float) -> bytes | bytearray:
     reader = FrameReader()
     while data := _receive(sock, deadline):
         for kind, payload in reader.feed(data):

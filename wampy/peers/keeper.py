@@ -42,7 +42,7 @@ from wampy.stats import Stats
 from wampy.texts import redact
 from wampy.transports import transport_for
 from wampy.urls import parse_url
-from wampy.workers import current_worker
+from wampy.worker import current_worker
 
 if TYPE_CHECKING:
     from wampy.message_handler import MessageHandler

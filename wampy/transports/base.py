@@ -19,7 +19,7 @@ from wampy.interfaces import Backend, Payload, Timer, Transport, Watch
 from wampy.transports.heartbeat import Delivered, Heartbeat, RoundTrips
 from wampy.transports.memory import expect
 from wampy.transports.stream import Stream
-from wampy.transports.writer import Writer
+from wampy.transports.writer import HIGH_WATER, Writer
 from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class SocketTransport(Transport):
         self._round_trips = RoundTrips(backend)
         self._unread_answers = 0
         self._in_turn = False
+        self._is_open = False  # started, and neither closing nor ended
         self._closing: str | None = None
         self._close_timer: Timer | None = None
         self._close_at = math.inf
@@ -78,7 +79,7 @@ class SocketTransport(Transport):
 
     @abstractmethod
     def _ping_frame(self, payload: bytes) -> list[bytes] | None:
-        """Return the bytes of a ping; ``None`` when this connection has none. Its PONG goes to `_ponged`."""
+        """Return the bytes of a ping; ``None`` when this connection has none. Its PONG goes to `_round_trips`."""
 
     @abstractmethod
     def _begin_close(self) -> list[bytes]:
@@ -106,12 +107,11 @@ class SocketTransport(Transport):
 
     # Reading.
 
-    def start(
-        self, on_payloads: Callable[[list[Payload]], None], on_lost: Callable[[Exception], None]
-    ) -> None:
+    def start(self, on_payloads: Callable[[list[Payload]], None], on_lost: Callable[[Exception], None]) -> None:
         self._on_payloads, self._on_lost = on_payloads, on_lost
         self._watch = self._backend.watch(self._stream.socket, self._on_readable)
         self._writer.start(self._watch)
+        self._is_open = True
         self._watch_over()
         # A quick router's first message may have come in with the handshake, where no readiness tells of it.
         self._watch.poke()
@@ -178,13 +178,13 @@ class SocketTransport(Transport):
             if len(payloads) > 1:
                 self._writer.uncork_soon()
             else:
-                self._writer.uncork()
+                self._writer.uncork(as_before=not payloads)
         if lost is not None:
             self._lose(lost)
 
     def _count_answer(self, size: int) -> None:
         """Keep a router that asks and does not read from filling our memory with answers, which wait for no room."""
-        self._unread_answers = min(self._unread_answers, self._writer.unwritten) + size
+        self._unread_answers = min(self._unread_answers, self._writer.outgoing.size) + size
 
     # Writing.
 
@@ -201,7 +201,7 @@ class SocketTransport(Transport):
     @property
     def unwritten(self) -> int:
         """How many bytes wait to be written."""
-        return self._writer.unwritten
+        return self._writer.outgoing.size
 
     @property
     def is_reading(self) -> bool:
@@ -210,17 +210,18 @@ class SocketTransport(Transport):
 
     @property
     def has_room(self) -> bool:
-        return self._closing is None and self._ended is None and self._watch is not None and self._writer.has_room
+        writer = self._writer
+        return self._is_open and not writer.room_waiters and writer.outgoing.size <= HIGH_WATER
 
     def wait_for_room(self, deadline: float | None) -> bool:
         if self._watch is not None and not self._writer.wait_for_room(deadline):
             return False
-        if self._ended is not None or self._closing is not None or self._watch is None:
+        if not self._is_open:
             raise self._not_open()
         return True
 
     def send(self, payload: bytes) -> None:
-        if self._ended is not None or self._closing is not None or self._watch is None:
+        if not self._is_open:
             raise self._not_open()
         size = len(payload)
         if size > LARGEST_ANSWER:
@@ -243,9 +244,6 @@ class SocketTransport(Transport):
             self._writer.add(frame)
             self._writer.flush()
 
-    def _ponged(self, payload: bytes) -> None:
-        self._round_trips.pong(payload)
-
     def _silent(self) -> None:
         if self.orphaned:
             return
@@ -264,7 +262,7 @@ class SocketTransport(Transport):
             self._stream.give_up()
             return
         if self._closing is None:
-            self._closing = "it is being closed"
+            self._is_open, self._closing = False, "it is being closed"
             self._writer.refuse()
             self._writer.add(self._begin_close())
             if not self._writer.in_turn:
@@ -283,6 +281,7 @@ class SocketTransport(Transport):
         if self._ended is not None:
             return
         assert self._watch is not None and self._on_lost is not None
+        self._is_open = False
         self._ended = error
         # Each step, also when Ctrl-C comes in the one before it: nobody gets here again.
         try:

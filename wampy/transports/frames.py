@@ -81,6 +81,7 @@ class Incoming:
 
     Attributes:
         fault: What is wrong with the stream, once something is; nothing of it is read any more then.
+        asked_library: Whether the library was given something, so that it may have answers to send.
 
     Args:
         protocol: The library's side of the connection, after the handshake and before any frame.
@@ -103,6 +104,7 @@ class Incoming:
         "_ponged",
         "_protocol",
         "_serializer",
+        "asked_library",
         "fault",
     )
 
@@ -114,6 +116,7 @@ class Incoming:
         ponged: Callable[[bytes], None],
     ) -> None:
         self.fault: str | None = None
+        self.asked_library = False
         self._protocol = protocol
         self._serializer = serializer
         self._ponged = ponged
@@ -136,7 +139,7 @@ class Incoming:
         """Take bytes, in pieces of any size.
 
         Returns:
-            The messages that are whole now. The library may have answers to send, and `fault` may be set.
+            The messages that are whole now; `asked_library` and `fault` may be set.
         """
         payloads: list[Payload] = []
         at = 0
@@ -174,7 +177,10 @@ class Incoming:
                     self._message = bytearray(memoryview(data)[start:])
                     self._missing = stop - end
                     return payloads
-                self._deliver(memoryview(data)[start:stop] if size >= _LARGE else data[start:stop], payloads)
+                if size < _LARGE and first == _BINARY:  # hot, like all of this
+                    payloads.append(data[start:stop])
+                else:
+                    self._deliver(memoryview(data)[start:stop] if size >= _LARGE else data[start:stop], payloads)
             else:
                 self._passing = max(stop - end, 0)
                 self._pass_on(data[at:stop], payloads)
@@ -196,6 +202,7 @@ class Incoming:
     def _pass_on(self, data: bytes, payloads: list[Payload]) -> None:
         """Give the library bytes, and see what has come of them."""
         protocol = self._protocol
+        self.asked_library = True
         protocol.receive_data(data)
         for event in protocol.events_received():
             if not isinstance(event, Frame) or self.fault is not None:
@@ -239,6 +246,7 @@ class Incoming:
             self._fail(CloseCode.INVALID_DATA, "a text frame that is not UTF-8")
 
     def _fail(self, code: CloseCode, what: str) -> None:
+        self.asked_library = True
         self._protocol.fail(code, what)
         self._left_to_library = True
         self.fault = f"the router broke the rules of WebSocket: {what}"

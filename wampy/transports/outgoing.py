@@ -1,6 +1,7 @@
 """Bytes on their way out: payloads of a batch that is still open, frames, and what is being written.
 
-Nothing here blocks or touches the socket. `SocketTransport` says when each step is taken.
+Nothing here blocks or touches the socket. `Writer` says when each step is taken. Ctrl-C comes behind calls: what must
+change together changes with none in between.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ class Outgoing:
     """The outgoing buffer of a transport.
 
     Attributes:
-        size: How many bytes have not been written yet, framing included as far as it is done.
+        size: How many bytes have not been written yet, framing included as far as it is done. After a Ctrl-C it may be
+            less than that, until all is written.
+        pieces: What is framed and waits behind `wire`.
+        batch: Payloads that wait behind that, to share a frame.
         wire: What is being written, sealed by TLS if there is TLS.
 
     Args:
@@ -28,7 +32,7 @@ class Outgoing:
         seal: Turns framed bytes into what goes over the wire, where that is not the same.
     """
 
-    __slots__ = ("_batch", "_batch_size", "_frame", "_pieces", "_pieces_size", "_seal", "wire")
+    __slots__ = ("_batch_size", "_frame", "_seal", "batch", "pieces", "size", "wire")
 
     def __init__(
         self,
@@ -37,70 +41,72 @@ class Outgoing:
     ) -> None:
         self._frame = frame
         self._seal = seal
-        self._batch: list[bytes] = []
         self._batch_size = 0
-        self._pieces: list[bytes | bytearray] = []
-        self._pieces_size = 0
+        self.batch: list[bytes] = []
+        self.pieces: list[bytes | bytearray] = []
+        self.size = 0
         self.wire = NOTHING
-
-    @property
-    def size(self) -> int:
-        """Bytes that have not been written."""
-        return self._batch_size + self._pieces_size + len(self.wire)
 
     def add(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Add framed bytes, behind all that was added before."""
-        if self._batch:
+        if self.batch:
             self.close_batch()
+        self.pieces += pieces
         for piece in pieces:
-            self._pieces.append(piece)
-            self._pieces_size += len(piece)
+            self.size += len(piece)
 
     def add_payload(self, payload: bytes) -> None:
         """Add a payload that may be joined with those that leave at the same moment."""
-        if self._batch_size + len(payload) > LARGEST_BATCH:
+        size = len(payload)
+        if self._batch_size + size > LARGEST_BATCH:
             self.close_batch()
-        self._batch.append(payload)
-        self._batch_size += len(payload)
+        self.batch += (payload,)
+        self._batch_size += size
+        self.size += size
 
     def close_batch(self) -> None:
         """Frame what has been joined so far; what comes behind it is another frame."""
-        if not self._batch:
+        if not self.batch:
             return
-        batch = b"".join(self._batch)
-        self._batch.clear()
-        self._batch_size = 0
         try:
-            pieces = self._frame(batch)
+            pieces = self._frame(b"".join(self.batch))
         except ConnectionClosed:
-            return  # its end has come meanwhile, as it may for what the kernel has taken; the reader tells of it
-        self._pieces.extend(pieces)
-        self._pieces_size += sum(map(len, pieces))
+            pieces = ()  # its end has come meanwhile, as it may for what the kernel has taken; the reader tells of it
+        self.batch = []
+        self.pieces += pieces
+        self.size -= self._batch_size
+        self._batch_size = 0
+        for piece in pieces:
+            self.size += len(piece)
 
     def refill(self) -> bool:
         """Make `wire` of all that was added, if everything before has been written; say whether it holds anything."""
         if self.wire:
             return True
-        if self._batch:
+        if self.batch:
             self.close_batch()
-        pieces = self._pieces
+        pieces = self.pieces
         if self._seal is None:
             if not pieces:
+                self.size = 0
                 return False
             wire = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            # Ctrl-C comes behind calls, and there is none in here: the bytes are in one of the two places.
-            self._pieces = []
-            self._pieces_size = 0
+            # No call in here: the bytes are in one of the two places.
+            self.pieces = []
             self.wire = wire
             return True
-        self._pieces = []
-        self._pieces_size = 0
-        self.wire = memoryview(self._seal(b"".join(pieces)))
-        return bool(self.wire)
+        self.pieces = []
+        self.size = 0
+        sealed = self._seal(b"".join(pieces))
+        if not sealed:
+            return False
+        self.wire = memoryview(sealed)
+        self.size = len(sealed)
+        return True
 
     def drop(self) -> None:
         """Forget everything."""
-        self._batch.clear()
-        self._pieces.clear()
-        self._batch_size = self._pieces_size = 0
+        self.batch = []
+        self.pieces = []
+        self.size = self._batch_size = 0
         self.wire = NOTHING

@@ -20,6 +20,7 @@ from wampy.transports.heartbeat import keep_alive
 from wampy.transports.rawsocket_framing import (
     ERRORS,
     HEADER_SIZE,
+    LONG,
     LONGEST,
     MESSAGE,
     PING,
@@ -30,6 +31,7 @@ from wampy.transports.rawsocket_framing import (
     MessageTooLongError,
     RawSocketError,
     frame,
+    message_header,
     opening,
     read_answer,
 )
@@ -171,12 +173,14 @@ class RawSocket(SocketTransport):
     # Frames.
 
     def _frame(self, payload: bytes) -> list[bytes]:
-        if len(payload) > self._router_limit:
+        size = len(payload)
+        if size > self._router_limit:
             raise SerializationError(
-                f"a message of {len(payload)} bytes is larger than the {self._router_limit} bytes that the router "
+                f"a message of {size} bytes is larger than the {self._router_limit} bytes that the router "
                 "takes; raise its limit (Crossbar's max_message_size) or send less at once"
             )
-        return frame(MESSAGE, payload)
+        header = message_header(size)
+        return [header + payload] if size < LONG else [header, payload]
 
     def _ping_frame(self, payload: bytes) -> list[bytes] | None:
         self._pinged = True
@@ -189,29 +193,30 @@ class RawSocket(SocketTransport):
         return []
 
     def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
-        payloads: list[Payload] = []
-        answer: list[bytes] = []
         early, self._early = self._early, b""
-        for kind, payload in self._reader.feed(early + (data or b"")):
-            if kind == MESSAGE:
-                payloads.append(payload)
-            elif kind == PING and self._closing is None and len(payload) <= self._router_limit:
+        frames = self._reader.feed(early + (data or b""))
+        payloads: list[Payload] = [payload for kind, payload in frames if kind == MESSAGE]
+        answer: list[bytes] = []
+        for kind, payload in frames if len(payloads) < len(frames) else ():
+            if kind == PING and self._closing is None and len(payload) <= self._router_limit:
                 answer += frame(PONG, payload)
             elif kind == PONG:
                 self._pinged = False
-                self._ponged(payload)
+                self._round_trips.pong(bytes(payload))
         lost: ConnectionClosed | None = None
-        error = self._reader.error
-        if isinstance(error, MessageTooLongError):
-            lost = ConnectionClosed(
-                f"the router sent a message of {error.size} bytes, over max_message_size "
-                f"({self.options.max_message_size} bytes); give the client a larger one, or send less at once"
-            )
-        elif error is not None:
-            lost = ConnectionClosed(f"the router broke the rules of RawSocket: {error}")
+        if self._reader.error is not None:
+            lost = self._broken_rule(self._reader.error)
         elif data == b"":
             lost = self._end_of_stream()
         return payloads, answer, lost
+
+    def _broken_rule(self, error: RawSocketError) -> ConnectionClosed:
+        if isinstance(error, MessageTooLongError):
+            return ConnectionClosed(
+                f"the router sent a message of {error.size} bytes, over max_message_size "
+                f"({self.options.max_message_size} bytes); give the client a larger one, or send less at once"
+            )
+        return ConnectionClosed(f"the router broke the rules of RawSocket: {error}")
 
     def _end_of_stream(self) -> ConnectionClosed:
         if self._closing is not None:

@@ -7,6 +7,7 @@ of it: its type, and its length in 24 bits.
 
 from __future__ import annotations
 
+import struct
 from typing import Final, NamedTuple
 
 from wampy.transports.memory import expect
@@ -22,6 +23,9 @@ PONG: Final = 2
 
 HEADER_SIZE: Final = 4
 
+#: Payloads from this size on are not copied behind their header.
+LONG: Final = 4096
+
 #: What a router may answer instead of taking the handshake.
 ERRORS: Final = {
     1: "serializer unsupported",
@@ -30,6 +34,12 @@ ERRORS: Final = {
     4: "maximum connection count reached",
 }
 SERIALIZER_UNSUPPORTED: Final = 1
+
+
+_number = struct.Struct("!I")
+#: Gives the header of a message of a length: their type is 0.
+message_header: Final = _number.pack
+_read_header: Final = _number.unpack_from
 
 
 class RawSocketError(Exception):
@@ -104,7 +114,7 @@ def frame(kind: int, payload: bytes | bytearray | memoryview) -> list[bytes]:
         Header and payload; in two pieces when it is long, lest it be copied.
     """
     header = bytes((kind,)) + len(payload).to_bytes(3, "big")
-    return [header + payload] if len(payload) < 4096 else [header, bytes(payload)]
+    return [header + payload] if len(payload) < LONG else [header, bytes(payload)]
 
 
 class FrameReader:
@@ -126,7 +136,7 @@ class FrameReader:
         self._kind = MESSAGE
         self._missing = 0
 
-    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+    def feed(self, data: bytes) -> list[tuple[int, bytes | bytearray]]:
         """Take bytes.
 
         Args:
@@ -136,7 +146,7 @@ class FrameReader:
             The frames that are whole now: type and payload. What is wrong with the one behind them, if its type is
             unknown or it is longer than the limit, is in `error`.
         """
-        frames: list[tuple[int, bytes]] = []
+        frames: list[tuple[int, bytes | bytearray]] = []
         if self.error is not None:
             return frames
         at, end = 0, len(data)
@@ -146,8 +156,9 @@ class FrameReader:
             self._missing -= at
             if self._missing:
                 return frames
-            frames.append((self._kind, bytes(self._payload)))
-            self._payload = None
+            # One that is large is not copied once more.
+            payload, self._payload = self._payload, None
+            frames.append((self._kind, payload if self._kind == MESSAGE else bytes(payload)))
         elif self._header:
             data = self._header + data
             self._header = b""
@@ -155,7 +166,7 @@ class FrameReader:
         while end - at >= HEADER_SIZE:
             kind = data[at]
             start = at + HEADER_SIZE
-            size = int.from_bytes(data[at + 1 : start], "big")
+            size = _read_header(data, at)[0] & LONGEST
             if kind > PONG:
                 self.error = RawSocketError(f"a frame of the unknown type {kind}")
                 return frames

@@ -170,9 +170,10 @@ class Stream(Connection):
         except OSError as exc:
             raise self.gone(exc) from exc
         if data:
+            size = len(data)
             self.reads += 1
-            self.bytes_in += len(data)
-            self._read_size = READ_SIZE if len(data) < READ_SIZE else LARGE_READ_SIZE
+            self.bytes_in += size
+            self._read_size = READ_SIZE if size < READ_SIZE else LARGE_READ_SIZE
         if self._tls is None:
             return data
         try:

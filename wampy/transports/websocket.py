@@ -122,7 +122,7 @@ class WebSocket(SocketTransport):
                 headers_of(response),
             )
         self.serializer = self._offered[chosen]
-        self._incoming = Incoming(protocol, self.serializer, self.options.max_message_size, self._ponged)
+        self._incoming = Incoming(protocol, self.serializer, self.options.max_message_size, self._round_trips.pong)
 
     def _request(self) -> Request:
         request = self._protocol.connect()
@@ -173,13 +173,17 @@ class WebSocket(SocketTransport):
             payloads = payloads + incoming.feed(data) if payloads else incoming.feed(data)
         elif data is not None:
             protocol.receive_eof()
+        answer: list[bytes] = []
+        if incoming.asked_library or data == b"":
+            incoming.asked_library = False
+            answer = self._output()
         lost: Exception | None = None
         if incoming.fault is not None:
             lost = ConnectionClosed(incoming.fault)
         elif data == b"" or protocol.close_rcvd is not None:
             # The server should end the stream after both close frames, but a client may as well.
             lost = self._end_of_stream()
-        return payloads, self._output(), lost
+        return payloads, answer, lost
 
     def _end_of_stream(self) -> ConnectionClosed:
         protocol = self._protocol

@@ -47,6 +47,8 @@ class Writer:
     """All outgoing bytes of a connection, on their way to the socket.
 
     Attributes:
+        outgoing: What waits to be written.
+        room_waiters: Who waits for room, the first in front.
         written: How many bytes the kernel has taken.
         error: What went wrong with writing; the reader tells of it, after what the router still had to say.
 
@@ -60,16 +62,16 @@ class Writer:
         self._stream = stream
         self._backend = backend
         self._frame = frame
-        self._outgoing = Outgoing(frame, stream.seal if stream.url.secure else None)
+        self.outgoing = Outgoing(frame, stream.seal if stream.url.secure else None)
         self._watch: Watch | None = None
         self._bursts = False
-        # 0.0: not corked; infinity: in a reader's turn.
+        # 0.0: not corked; infinity: in a reader's turn; and what it was before the turn.
         self._corked_until = 0.0
+        self._corked_before = 0.0
         self._sent_at = -math.inf
         self._push_is_due = False
         self._writing_wanted: bool | None = False
-        # Who waits for room, the first in front.
-        self._room_waiters: list[RoomWaiter] = []
+        self.room_waiters: list[RoomWaiter] = []
         self._refusing = False
         self._ending = False
         self.written = 0
@@ -80,20 +82,10 @@ class Writer:
         self._watch = watch
         self._bursts = self._stream.can_hold_back and self._backend.switches_only_in_waits
 
-    @property
-    def unwritten(self) -> int:
-        """How many bytes wait to be written."""
-        return self._outgoing.size
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a sender need not wait now."""
-        return not self._room_waiters and self._outgoing.size <= HIGH_WATER
-
     def wait_for_room(self, deadline: float | None) -> bool:
         """Block until a sender need not wait; say whether it was before the deadline."""
-        line = self._room_waiters
-        if self._refusing or not (line or self._outgoing.size > HIGH_WATER):
+        line = self.room_waiters
+        if self._refusing or not (line or self.outgoing.size > HIGH_WATER):
             return True
         if self._watch is not None and self._watch.is_reader:
             raise WampyError(
@@ -104,7 +96,7 @@ class Writer:
         waiter = RoomWaiter(self._backend.slot())
         line.append(waiter)
         try:
-            while not self._refusing and (line[0] is not waiter or self._outgoing.size > HIGH_WATER):
+            while not self._refusing and (line[0] is not waiter or self.outgoing.size > HIGH_WATER):
                 if not waiter.slot.wait(None if deadline is None else deadline - self._backend.monotonic()):
                     return False
                 waiter.slot = self._backend.slot()
@@ -117,25 +109,30 @@ class Writer:
 
     def add(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Add framed bytes, which leave with the next `write_out`."""
-        self._outgoing.add(pieces)
+        self.outgoing.add(pieces)
 
     def send(self, payload: bytes, batched: bool) -> None:
         """Frame a payload and write what can be written now, unless writing is corked."""
-        outgoing = self._outgoing
+        outgoing = self.outgoing
         if batched:
             outgoing.add_payload(payload)
         else:
             outgoing.add(self._frame(payload))
-        now = self._backend.monotonic()
-        if self._corked_until and now < self._corked_until:
+        # Hot: the clock is asked only if it has a say.
+        corked_until = self._corked_until
+        if corked_until and (corked_until == math.inf or self._backend.monotonic() < corked_until):
             return
-        if not outgoing.wire:
-            more = self._bursts and now - self._sent_at < BURST_SECONDS
+        if outgoing.wire:
+            return
+        more = False
+        if self._bursts:
+            now = self._backend.monotonic()
+            more = now - self._sent_at < BURST_SECONDS
             self._sent_at = now
             if more and not self._push_is_due:
                 self._push_is_due = True
                 self._backend.call_later(0, self._push)
-            self.write_out(more)
+        self.write_out(more)
 
     def _push(self) -> None:
         self._push_is_due = False
@@ -146,20 +143,29 @@ class Writer:
         """Write what can be written now, unless writing is corked or the kernel has had enough."""
         if self._corked_until and self._backend.monotonic() < self._corked_until:
             return
-        if not self._outgoing.wire:
+        if not self.outgoing.wire:
             self.write_out()
 
     # Corking.
 
     def cork(self) -> None:
         """Hold everything back during a reader's turn."""
+        self._corked_before = self._corked_until
         self._corked_until = math.inf
         self._sent_at = -math.inf
 
-    def uncork(self) -> None:
-        """Write what was held back."""
-        self._corked_until = 0.0
-        if self._outgoing.size or self._room_waiters or self._ending or self._writing_wanted is None:
+    def uncork(self, as_before: bool = False) -> None:
+        """Write what was held back.
+
+        Args:
+            as_before: Whether the turn has brought nothing. Then what an earlier one has had held back goes on to be,
+                until that one's time has come.
+        """
+        if as_before and self._corked_before:
+            self._corked_until = self._corked_before
+            return
+        self._corked_until = self._corked_before = 0.0
+        if self.outgoing.size or self.room_waiters or self._ending or self._writing_wanted is None:
             self.write_out()
 
     def uncork_soon(self) -> None:
@@ -183,57 +189,60 @@ class Writer:
         watch = self._watch
         if self.error is not None or watch is None or watch.orphaned:
             return
+        outgoing = self.outgoing
         try:
             self._write_while_taken(more)
-            wanted = bool(self._outgoing.wire)
-            if wanted is not self._writing_wanted:
-                watch.want_write(self.write_out if wanted else None)
-                self._writing_wanted = wanted
+            if outgoing.wire or self._writing_wanted is not False:
+                wanted = bool(outgoing.wire)
+                if wanted is not self._writing_wanted:
+                    watch.want_write(self.write_out if wanted else None)
+                    self._writing_wanted = wanted
         except BaseException:
             # Ctrl-C: what is left goes out all the same, and nothing twice. Nobody knows what the watch has heard of.
             self._writing_wanted = None
             self._backend.call_later(0, self.write_out)
             raise
-        if self._room_waiters:
+        if self.room_waiters:
             self._call_next()
-        if self._ending and not wanted and self.error is None:
+        if self._ending and not outgoing.wire and self.error is None:
             self._ending = False
             self._stream.end()
 
     def _write_while_taken(self, more: bool) -> None:
-        outgoing, stream = self._outgoing, self._stream
-        while True:
-            sent: list[int] = []
-            try:
-                if not outgoing.refill():  # TLS seals here, and may find the stream broken
-                    return
-                stream.transmit(outgoing.wire, sent, more)
-            except OSError as exc:
-                self.error = exc
-                outgoing.drop()
-                if self._watch is not None:
-                    self._watch.poke()
-                return
-            finally:
-                if sent:
-                    # Ctrl-C comes behind calls, and there is none in here.
-                    self.written += sent[0]
-                    rest = outgoing.wire[sent[0] :]
-                    outgoing.wire = rest if rest else NOTHING  # an empty view would keep what was written
-            if not sent:
-                return
+        outgoing, stream = self.outgoing, self._stream
+        sent: list[int] = []
+        try:
+            while outgoing.refill():  # TLS seals here, and may find the stream broken
+                try:
+                    stream.transmit(outgoing.wire, sent, more)
+                finally:
+                    if sent:
+                        # Ctrl-C comes behind calls, and there is none in here.
+                        count = sent[0]
+                        sent = []
+                        self.written += count
+                        outgoing.size -= count
+                        rest = outgoing.wire[count:]
+                        outgoing.wire = rest if rest else NOTHING  # an empty view would keep what was written
+                if outgoing.wire or not (outgoing.pieces or outgoing.batch):
+                    return  # the kernel has had enough, or all
+        except OSError as exc:
+            self.error = exc
+            outgoing.drop()
+            if self._watch is not None:
+                self._watch.poke()
 
     def _call_next(self) -> None:
-        if self._outgoing.size <= HIGH_WATER:
-            self._room_waiters[0].slot.set()
+        if self.outgoing.size <= HIGH_WATER:
+            self.room_waiters[0].slot.set()
 
     # The end.
 
     def refuse(self) -> None:
         """Let nobody wait for room any more; no frame with a message may come behind what is added next."""
         self._refusing = True
-        self._outgoing.close_batch()
-        for waiter in self._room_waiters:
+        self.outgoing.close_batch()
+        for waiter in self.room_waiters:
             waiter.slot.set()
 
     def end_stream(self) -> None:
@@ -245,11 +254,11 @@ class Writer:
         self.refuse()
         self._watch = None
         try:
-            while self.error is None and self._outgoing.refill():
-                sent = self._stream.transmit(self._outgoing.wire)
+            while self.error is None and self.outgoing.refill():
+                sent = self._stream.transmit(self.outgoing.wire)
                 if not sent:
                     break
-                self._outgoing.wire = self._outgoing.wire[sent:]
+                self.outgoing.wire = self.outgoing.wire[sent:]
         except OSError:
             logger.debug("%s: the last bytes could not be written", self._stream.url.redacted)
-        self._outgoing.drop()
+        self.outgoing.drop()

@@ -69,6 +69,40 @@ def test_there_is_room_at_first(connect, backend):
     assert opened.transport.wait_for_room(None)
 
 
+def test_a_look_says_whether_there_is_room(connect, green):
+    opened = connect(start=False, receive_buffer=SMALL)
+    assert not opened.transport.has_room, "it is not open yet"
+    opened.start()
+    assert opened.transport.has_room
+    count = fill(opened)
+    assert not opened.transport.has_room
+    waiting = green.spawn(opened.transport.wait_for_room, None)
+    green.wait_until(lambda: opened.transport._writer.room_waiters)
+    for _ in range(count):
+        opened.peer.hear()
+    waiting.result()
+    green.wait_until(lambda: opened.transport.has_room)
+    opened.transport.close(0.0)
+    assert not opened.transport.has_room
+    green.wait_until(lambda: opened.lost)
+    assert not opened.transport.has_room
+
+
+def test_who_comes_while_others_wait_for_room_has_none(connect, green, backend):
+    opened = connect(receive_buffer=SMALL)
+    fill(opened)
+    waiting = green.spawn(opened.transport.wait_for_room, None)
+    green.wait_until(lambda: opened.transport._writer.room_waiters)
+
+    def make_room():
+        opened.transport._writer.outgoing.drop()
+        return opened.transport.has_room
+
+    assert backend.inside(make_room) is False
+    opened.transport.close(0.0)
+    waiting.error()
+
+
 def test_waiting_for_room_ends_when_there_is_some(connect, green):
     opened = connect(receive_buffer=SMALL)
     count = fill(opened)
@@ -163,6 +197,52 @@ def test_what_a_turn_wakes_up_writes_in_the_same_piece(connect, green, backend):
     assert len(opened.peer.read()) == (6 + 8) + (6 + 13)
 
 
+@pytest.fixture
+def take_turn(backend, monkeypatch):
+    """Have a turn of the reader here and now, with what the peer says, and then call a function, in one go."""
+    # However slow this machine is just now.
+    monkeypatch.setattr(writer_module, "CORK_SECONDS", 60.0)
+
+    def take_turn(opened, words, function):
+        def turn():
+            if words:
+                opened.peer.say(*words)
+                assert select.select([opened.transport._stream.socket], [], [], 10)[0]
+            opened.transport._on_readable()
+            return function()
+
+        return backend.inside(turn)
+
+    return take_turn
+
+
+def test_a_turn_that_brings_nothing_does_not_end_what_an_earlier_one_holds_back(connect, take_turn):
+    # A hub may look at the socket once more before the reader runs that it has queued.
+    opened = connect()
+
+    def write():
+        opened.transport.send(b'"held back"')
+        return opened.transport.unwritten
+
+    def second_turn():
+        return take_turn(opened, [], write)
+
+    assert take_turn(opened, ["one", "two"], second_turn) > 0
+    assert opened.payloads == ["one", "two"]
+    assert opened.peer.hear() == "held back"
+
+
+def test_a_turn_that_brings_nothing_holds_nothing_back_by_itself(connect, take_turn):
+    opened = connect()
+
+    def write():
+        opened.transport.send(b'"at once"')
+        return opened.transport.unwritten
+
+    assert take_turn(opened, [], write) == 0
+    assert opened.peer.hear() == "at once"
+
+
 def test_after_a_write_error_what_the_router_said_is_still_read(connect, green):
     opened = connect()
     opened.peer.say("one", "two")
@@ -215,7 +295,7 @@ def test_when_all_is_written_nobody_asks_for_room_any_more(connect, green):
     opened = connect(receive_buffer=SMALL)
     for _ in range(fill(opened)):
         opened.peer.hear()
-    green.wait_until(lambda: not opened.transport._writer._outgoing.wire)
+    green.wait_until(lambda: not opened.transport._writer.outgoing.wire)
     before = time.process_time()
     green.sleep(0.3)
     assert time.process_time() - before < 0.1
@@ -237,7 +317,7 @@ def take_natively(sock):
 def test_a_corrupt_record_before_bytes_that_wait_to_be_sealed_is_one_loss(connect_by_tls, green, capfd):
     opened, tls = connect_by_tls(receive_buffer=SMALL)
     fill(opened)
-    assert len(opened.transport._writer._outgoing.wire) < opened.transport.unwritten, "all is sealed"
+    assert len(opened.transport._writer.outgoing.wire) < opened.transport.unwritten, "all is sealed"
     waiting = [green.spawn(opened.transport.wait_for_room, None) for _ in range(3)]
     green.wait_until(lambda: all(each.begun for each in waiting))
     # The reader finds that TLS is broken; and then there is room, so that the next bytes are to be sealed.
@@ -306,7 +386,7 @@ def test_senders_get_room_in_turn(connect, green):
             sent.append(name)
 
     senders = [green.spawn(send, name) for name in "abc"]
-    green.wait_until(lambda: len(opened.transport._writer._room_waiters) == 3)
+    green.wait_until(lambda: len(opened.transport._writer.room_waiters) == 3)
     for _ in range(count + 30):
         opened.peer.hear()
     for sender in senders:
@@ -322,20 +402,20 @@ def test_who_gives_up_leaves_the_line_and_lets_the_next_one_go_on(connect, green
     writer = opened.transport._writer
     for _ in range(5):
         assert opened.transport.wait_for_room(backend.monotonic() + 0.01) is False
-    assert not writer._room_waiters, "they stay, and there are more and more"
+    assert not writer.room_waiters, "they stay, and there are more and more"
     late = green.spawn(opened.transport.wait_for_room, backend.monotonic() + 0.05)
-    green.wait_until(lambda: len(writer._room_waiters) == 1)
+    green.wait_until(lambda: len(writer.room_waiters) == 1)
     killed = green.spawn(opened.transport.wait_for_room, None)
-    green.wait_until(lambda: len(writer._room_waiters) == 2)
+    green.wait_until(lambda: len(writer.room_waiters) == 2)
     patient = green.spawn(opened.transport.wait_for_room, None)
-    green.wait_until(lambda: len(writer._room_waiters) == 3)
+    green.wait_until(lambda: len(writer.room_waiters) == 3)
     killed.kill()
     assert killed.error() is not None
     assert late.result() is False
     for _ in range(count):
         opened.peer.hear()
     assert patient.result() is True
-    assert not writer._room_waiters
+    assert not writer.room_waiters
 
 
 def interrupt_at(number):
