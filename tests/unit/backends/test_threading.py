@@ -220,9 +220,11 @@ def test_a_throw_strikes_once_whatever_the_victim_does(backend, green):
         inside.pop()
 
     def victim():
-        struck = 0
+        struck = after = 0
+        end = time.monotonic() + 10
         ready.set()
-        for _ in range(3):
+        while after < 2 and time.monotonic() < end:
+            after += struck  # it goes on for a while, and is not struck again
             try:
                 backend.outside(users)
                 backend.sleep(0.005)
