@@ -24,6 +24,11 @@ HIGH_WATER = 262_144
 # computes and publishes how far it is, shall not hold back what it says.
 CORK_SECONDS = 0.02
 
+# Of what is held back after a turn so many messages, or bytes, leave before the rest, so that the router has something
+# to do meanwhile. Fewer, or a write for each further 32, make its answers come in smaller pieces, each of which costs.
+FIRST_MESSAGES = 32
+FIRST_BYTES = 65_536
+
 # A message that follows another one within this time, without a turn of the reader between them, is one of a burst. The
 # kernel is told so, which may wait for the next, because waking the router costs more than all else that is done here.
 # Whoever runs on without waiting holds nothing back by that: a fifth of a second later the kernel sends what it has.
@@ -68,6 +73,8 @@ class Writer:
         # 0.0: not corked; infinity: in a reader's turn; and what it was before the turn.
         self._corked_until = 0.0
         self._corked_before = 0.0
+        # How many messages have come since the turn that uncorks soon.
+        self._held = 0
         self._sent_at = -math.inf
         self._push_is_due = False
         self._writing_wanted: bool | None = False
@@ -120,8 +127,16 @@ class Writer:
             outgoing.add(self._frame(payload))
         # Hot: the clock is asked only if it has a say.
         corked_until = self._corked_until
-        if corked_until and (corked_until == math.inf or self._backend.monotonic() < corked_until):
-            return
+        if corked_until:
+            if corked_until == math.inf:
+                return
+            self._held += 1
+            is_first_part = self._held == FIRST_MESSAGES or outgoing.size >= FIRST_BYTES
+            if is_first_part and not outgoing.wire:
+                self.write_out()
+                return
+            if self._backend.monotonic() < corked_until:
+                return
         if outgoing.wire:
             return
         more = False
@@ -169,7 +184,8 @@ class Writer:
             self.write_out()
 
     def uncork_soon(self) -> None:
-        """Write it after those whom this turn woke up have run, so that what they write goes out in one piece."""
+        """Write it after those whom this turn woke up have run, so that what they write goes out in two pieces."""
+        self._held = 0
         self._corked_until = self._backend.monotonic() + CORK_SECONDS
         self._backend.call_later(0, self.uncork)
 

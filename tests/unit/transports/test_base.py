@@ -6,6 +6,7 @@ import time
 import pytest
 
 from wampy.errors import ConnectionClosed
+from wampy.interfaces import Transport
 
 
 def test_the_reader_knows_itself(connect, green):
@@ -233,3 +234,10 @@ def test_an_end_that_is_interrupted_is_told_all_the_same(connect, green, monkeyp
     real()  # what has not been done at all is not the question here
     if owner is not transport._stream:
         assert sock.fileno() == -1
+
+
+def test_a_transport_of_somebody_else_s_is_asked_to_wait_each_time():
+    class Foreign(Transport):
+        connect = start = wait_for_room = send = close = poke = in_reader = None
+
+    assert Foreign().has_room is False

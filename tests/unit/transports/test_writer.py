@@ -10,7 +10,7 @@ import pytest
 from wampy.errors import ConnectionClosed, WampyError
 from wampy.transports import stream
 from wampy.transports import writer as writer_module
-from wampy.transports.writer import HIGH_WATER
+from wampy.transports.writer import FIRST_BYTES, FIRST_MESSAGES, HIGH_WATER
 
 SMALL = 4096
 FILLER = 65536
@@ -241,6 +241,36 @@ def test_a_turn_that_brings_nothing_holds_nothing_back_by_itself(connect, take_t
 
     assert take_turn(opened, [], write) == 0
     assert opened.peer.hear() == "at once"
+
+
+def test_the_first_that_those_write_whom_a_turn_wakes_leave_before_the_rest(connect, take_turn):
+    opened = connect()
+
+    def write():
+        waiting = []
+        for number in range(4 * FIRST_MESSAGES):
+            opened.transport.send(text(number, 10))
+            waiting.append(opened.transport.unwritten)
+        return waiting
+
+    waiting = take_turn(opened, ["one", "two"], write)
+    assert [number for number, size in enumerate(waiting, 1) if not size] == [FIRST_MESSAGES]
+    for number in range(4 * FIRST_MESSAGES):
+        assert opened.peer.hear() == f"{number}:{'x' * 10}"
+
+
+def test_large_ones_are_not_held_back(connect, take_turn):
+    opened = connect()
+
+    def write():
+        opened.transport.send(text("small", 10))
+        before = opened.transport.unwritten
+        opened.transport.send(text("large", FIRST_BYTES))
+        return before, opened.transport.unwritten
+
+    before, after = take_turn(opened, ["one", "two"], write)
+    assert before > 0 and after == 0
+    assert opened.peer.hear().startswith("small") and opened.peer.hear().startswith("large")
 
 
 def test_after_a_write_error_what_the_router_said_is_still_read(connect, green):
