@@ -91,7 +91,7 @@ class Exchange(Conversation):
             if not arrived:
                 raise WampyTimeOutError(f"answer to the call of {pending.about}", timeout, pending.about)
         reply = pending.outcome()
-        if type(reply) is Error:
+        if isinstance(reply, Error):
             raise RemoteError.from_reply(
                 reply.error, positional(reply.args), reply.kwargs, reply.details, pending.about, pending.request_id
             )

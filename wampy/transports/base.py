@@ -118,7 +118,7 @@ class SocketTransport(Transport):
 
     @property
     def in_reader(self) -> bool:
-        return self._in_turn and self._watch is not None and self._watch.is_reader
+        return self._watch is not None and self._watch.is_reader
 
     @property
     def orphaned(self) -> bool:
