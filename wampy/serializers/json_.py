@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from decimal import Decimal
 from math import isfinite
@@ -13,6 +14,7 @@ import simplejson
 
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer
+from wampy.serializers.long_texts import LONG, LONG_JSON, raw_binary, read, with_raw_texts
 from wampy.serializers.plain import SCALARS, children, has_too_many_digits, holds
 
 # What a text (or a binary) that begins with NUL looks like in JSON: NUL can be written in no other way.
@@ -42,35 +44,38 @@ class JsonSerializer(PlainSerializer):
 
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
         super().__init__(default)
-        self._to_text: Callable[[Any], str] = simplejson.JSONEncoder(
+        self._pieces: Callable[[Any], Iterable[str]] = simplejson.JSONEncoder(
             separators=(",", ":"),
+            check_circular=False,  # what holds itself is deeper than a plain message may be
             ensure_ascii=False,
             allow_nan=False,
             encoding=None,  # type: ignore[arg-type]  # or binaries would go out as text
             use_decimal=True,
             namedtuple_as_object=False,
-            default=_binary_to_text,
-        ).encode
-        decoder = simplejson.JSONDecoder(parse_constant=float)
-        self._from_text: Callable[[str], Any] = decoder.decode
-        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once
+            default=_binary_to_json,
+        ).iterencode
+        # Both read the same, but the first one is quicker, and the other takes blanks around the text.
+        self._read: Callable[[str], tuple[Any, int]] = json.JSONDecoder(parse_constant=float).raw_decode
+        self._read_closely: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=float).decode
 
     def _encode(self, message: list[Any]) -> bytes:
-        text = self._to_text(message)
-        # simplejson lets these pass. The text is quick to look at; the values are searched only on suspicion, and on
-        # proof once more for the place.
-        suspicious = _holds_nul_text(text) or (_DECIMAL_NAN_PASSES and ("NaN" in text or "Infinity" in text))
-        if suspicious and holds(message, self._problem):
+        text = "".join(self._pieces(with_raw_texts(message)))
+        # simplejson lets these pass. The text is quick to look at, quickest for a single character that few texts have;
+        # the values are searched only on suspicion, and on proof once more for the place.
+        if (
+            ("\\" in text and _NUL_TEXT in text) or (_DECIMAL_NAN_PASSES and ("NaN" in text or "Infinity" in text))
+        ) and holds(message, self._problem):
             self._finder.plain(message)
         return text.encode()
 
     def _decode(self, payload: Payload) -> Any:
         text = payload if isinstance(payload, str) else str(payload, "utf-8")
-        # Hot: what `decode` adds to this is blanks around the text, and the words for what is wrong with it.
-        value, end = self._scan(text, 0) if text[:1] == "[" else (None, -1)
+        value, end = None, -1
+        if text[:1] == "[":
+            value, end = (read(text) if len(text) >= LONG_JSON else None) or self._read(text)
         if end != len(text):
-            value = self._from_text(text)
-        return _restore_binaries(value) if _holds_nul_text(text) else value
+            value = self._read_closely(text)
+        return restore_binaries(value) if "\\" in text and _NUL_TEXT in text else value
 
     def _problem(self, value: Any) -> str | None:
         if isinstance(value, str):
@@ -80,11 +85,6 @@ class JsonSerializer(PlainSerializer):
         if isinstance(value, Decimal):
             return None if value.is_finite() else f"JSON has no {value}"
         return "a number with too many digits" if has_too_many_digits(value) else None
-
-
-def _holds_nul_text(text: str) -> bool:
-    # Looking for the one character first, which few texts have, takes a twentieth of the time.
-    return "\\" in text and _NUL_TEXT in text
 
 
 def _decimal_nan_passes() -> bool:
@@ -99,11 +99,24 @@ def _decimal_nan_passes() -> bool:
 _DECIMAL_NAN_PASSES = _decimal_nan_passes()
 
 
-def _binary_to_text(value: Any) -> str:
+def binary_to_text(value: bytes | bytearray) -> str:
+    """Make the text that stands for a binary in WAMP's JSON."""
     return "\0" + b64encode(value).decode("ascii")
 
 
-def _restore_binaries(value: Any) -> Any:
+def _binary_to_json(value: Any) -> Any:
+    return raw_binary(value) if len(value) >= LONG else binary_to_text(value)
+
+
+def restore_binaries(value: Any) -> Any:
+    """Put binaries in the place of the texts that stand for them.
+
+    Args:
+        value: What came in; its lists and dictionaries are changed.
+
+    Returns:
+        The value, or the binary.
+    """
     root = [value]
     stack: list[Any] = [root]
     while stack:
