@@ -9,7 +9,14 @@ import pytest
 from wampy import Client, RemoteError, callee, subscribe
 from wampy.errors import HandshakeError, RemoteRuntimeError, SerializationError, WampProtocolError
 from wampy.interfaces import Serializer
-from wampy.serializers import NAMES, BatchedSerializer, CborSerializer, JsonSerializer, MsgpackSerializer
+from wampy.serializers import (
+    NAMES,
+    BatchedSerializer,
+    CborSerializer,
+    JsonSerializer,
+    MsgpackSerializer,
+    OrjsonSerializer,
+)
 
 VALUES = [
     None, True, 0, -1, 2**53, -(2**53), 2**63 - 1, 0.1, -1.5e300, "", "größer", "日本語", "\U0001f600", "\x18\x1e",
@@ -195,18 +202,47 @@ def test_what_the_router_does_not_have_is_passed_over(join, wampy_router):
         Client(url=wampy_router.url, serializers=Morse()).start()
 
 
+# JSON by orjson.
+
+
+def test_json_by_orjson_is_json(join):
+    join(Service, serializers=OrjsonSerializer())
+    values = [*VALUES, 2**63, 2**64, -(2**80), 1e300, 0.1, [None, 1.5]]
+    for client in (join(serializers=OrjsonSerializer()), join(serializers="json")):
+        assert client.session.serializer.name == "json"
+        for value in values:
+            answer = client.call("com.example.echo", value, k=value)
+            assert answer == [[value], {"k": value}]
+            assert type(answer[0][0]) is type(value)
+        for decimal in (Decimal("1.10"), Decimal("1E+3")):
+            assert client.call("com.example.echo", decimal) == [[float(decimal)], {}]
+        for value in (float("nan"), "\0", "\ud800", {1: 2}, object()):
+            with pytest.raises(SerializationError):
+                client.call("com.example.echo", None, value)
+
+
+def test_json_by_orjson_reads_what_the_router_makes_of_other_formats(join, green):
+    receiver = join(Service, serializers=OrjsonSerializer())
+    values = [float("inf"), "\0no base64", b"\0", 2**64 - 1]
+    join(serializers="msgpack").publish(topic="com.example.topic", values=values)
+    green.wait_until(lambda: receiver.heard)
+    assert receiver.heard == [((), {"values": values})]
+
+
 # Objects with hooks.
 
 
 HOOKED = [
     JsonSerializer(default=asdict),
+    OrjsonSerializer(default=asdict),
+    BatchedSerializer(OrjsonSerializer(default=asdict)),
     MsgpackSerializer(default=asdict),
     CborSerializer(default=asdict),
     BatchedSerializer(MsgpackSerializer(default=asdict)),
 ]
 
 
-@pytest.mark.parametrize("serializer", HOOKED, ids=lambda serializer: serializer.name)
+@pytest.mark.parametrize("serializer", HOOKED, ids=repr)
 def test_a_hook_adds_types_to_calls_results_errors_and_events(join, green, serializer):
     service = join(Service, serializers=serializer)
     client = join(serializers=serializer)

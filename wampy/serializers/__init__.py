@@ -14,6 +14,7 @@ from wampy.serializers.batched import BatchedSerializer
 from wampy.serializers.cbor_ import CborSerializer
 from wampy.serializers.json_ import JsonSerializer
 from wampy.serializers.msgpack_ import MsgpackSerializer
+from wampy.serializers.orjson_ import OrjsonSerializer
 from wampy.serializers.ubjson_ import UbjsonSerializer
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CborSerializer",
     "JsonSerializer",
     "MsgpackSerializer",
+    "OrjsonSerializer",
     "PlainSerializer",
     "UbjsonSerializer",
     "get_serializer",

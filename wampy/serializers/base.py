@@ -126,12 +126,13 @@ class PlainSerializer(Serializer):
         return f"<{type(self).__name__} {self.name!r}>"
 
 
-def library(name: str, serializer: str) -> Any:
+def library(name: str, serializer: str, extra: str | None = None) -> Any:
     """Import the package that a format needs.
 
     Args:
         name: The module.
-        serializer: The name of the serializer, which is also that of the extra.
+        serializer: The name of the serializer.
+        extra: That of the extra, where it is another.
 
     Returns:
         The module.
@@ -143,6 +144,6 @@ def library(name: str, serializer: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise WampyError(
-            f"the serializer {serializer!r} needs a package that is not installed: pip install 'wampy[{serializer}]' "
-            f"({error})"
+            f"the serializer {serializer!r} needs a package that is not installed: "
+            f"pip install 'wampy[{extra or serializer}]' ({error})"
         ) from error
