@@ -15,6 +15,7 @@ PEERS: Final[dict[str, dict[str, str]]] = {
     "sockets": {},
     "wampy-gevent": {"WAMPY_ASYNC_NAME": "gevent"},
     "wampy-threading": {"WAMPY_ASYNC_NAME": "threading"},
+    "wampy-orjson": {"WAMPY_ASYNC_NAME": "eventlet"},
 }
 DEFAULT_PEERS: Final = ("wampy", "autobahn", "sockets")
 

@@ -1145,6 +1145,35 @@ def test_a_logging_handler_that_waits_while_more_happens(text, join, lose, route
         logging.getLogger("wampy").removeHandler(handler)
 
 
+@pytest.mark.parametrize("reconnect", [False, QUICK], ids=["ends", "goes_on"])
+def test_a_logging_handler_that_stops_the_client_whose_loss_it_hears_of(reconnect, join, green):
+    """It runs in the reader of the session that is over, where nothing may be waited for that the reader has to do."""
+    client, peer = join(reconnect=reconnect)
+    lost = client.session
+    told = {}
+
+    class Stops(logging.Handler):
+        def emit(self, record):
+            if "was lost" in record.getMessage() and not told:
+                told["in_reader"] = lost.in_reader
+                began = time.monotonic()
+                client.stop()
+                told["seconds"] = time.monotonic() - began
+
+    handler = Stops()
+    logging.getLogger("wampy").addHandler(handler)
+    try:
+        peer.drop()
+        green.wait_until(lambda: "seconds" in told)
+    finally:
+        logging.getLogger("wampy").removeHandler(handler)
+    assert told["in_reader"]
+    assert told["seconds"] < AT_ONCE
+    with taking(at_most=AT_ONCE):
+        client.stop()
+    assert [name for name, _ in client.told].count("on_disconnect") == 1
+
+
 # The first connection.
 
 
