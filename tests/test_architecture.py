@@ -108,7 +108,7 @@ BUDGET = 300
 # Files over the budget, how long each may get, and why.
 OVER_BUDGET = {
     "wampy/interfaces.py": (380, "all seams side by side; signatures and docstrings, no code"),
-    "wampy/session.py": (400, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
+    "wampy/session.py": (360, "DESIGN gives it 400: the full-control API is one class with its docstrings"),
     "wampy/errors.py": (400, "one short class for each error and each well-known URI; data, not code"),
     "wampy/peers/clients.py": (330, "the constructor's parameters, each with its meaning; hardly any code"),
     "wampy/peers/keeper.py": (400, "the one place where sessions follow each other: start, loss, reconnecting, stop"),

@@ -117,7 +117,8 @@ class Channel:
         self._send(message)
 
     def _send(self, message: Message) -> None:
-        if not self._transport.in_reader:
+        transport = self._transport
+        if transport.has_room or not transport.in_reader:
             self._wait_for_room(None)
         self._outbox.emit(message)
         self._sent(message)
@@ -137,11 +138,12 @@ class Channel:
         Args:
             limit: Seconds to wait at most, if they are fewer than the ``send_timeout``.
         """
+        if self._transport.has_room:  # hot; then it is open, and not over either
+            self.backend.check_caller(self._home)
+            return
         if self._home is None or self.reason is not None:
             raise fresh(self._closed())
         self.backend.check_caller(self._home)
-        if self._transport.has_room:
-            return
         seconds = self.options.send_timeout
         if limit is not None and (seconds is None or 0 < limit < seconds):
             seconds = limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from wampy.interfaces import Backend, Timer
@@ -22,6 +23,9 @@ Timeout = float | None | Default
 class Deadlines:
     """The timer. Its callbacks run in the hub and neither block nor log.
 
+    Attributes:
+        next_look: When somebody will look and see to what comes behind that; infinity for never.
+
     Args:
         backend: The verbs.
         pending: The requests to watch over.
@@ -41,37 +45,35 @@ class Deadlines:
         self._look = look
         self._expired = expired
         self._timer: Timer | None = None
-        self._timer_at = 0.0
+        self.next_look = math.inf
 
     def watch(self, deadline: float | None) -> None:
         """See to it that somebody looks at that time.
 
         Args:
-            deadline: By the backend's clock; ``None`` needs no watching.
+            deadline: By the backend's clock; ``None`` needs no watching, nor does what is not before `next_look`.
         """
-        if deadline is None:
-            return
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return  # that look will find what comes next
-            self._timer.cancel()
-        self._timer_at = deadline
+        if deadline is None or self.next_look <= deadline:
+            return  # that look will find what comes next
+        self.cancel()
         self._timer = self._backend.call_later(max(deadline - self._backend.monotonic(), 0.0), self._due)
+        self.next_look = deadline
 
     def cancel(self) -> None:
         """End the watch."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self.next_look = None, math.inf
 
     def _due(self) -> None:
         # Hubs fire timers before they look at sockets: the answer may lie in the kernel. Look once more first.
-        self._timer = None
+        self._timer, self.next_look = None, math.inf
         self._look()
         self._timer = self._backend.call_later(0.0, self._expire)
+        self.next_look = -math.inf
 
     def _expire(self) -> None:
-        self._timer = None
+        self._timer, self.next_look = None, math.inf
         for pending in self._pending.pop_expired(self._backend.monotonic()):
             self._expired(pending)
         self.watch(self._pending.next_deadline())

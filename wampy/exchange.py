@@ -1,9 +1,9 @@
-"""Requests and their replies: what a conversation adds to messages that just come and go."""
+"""Requests and their replies, calls and publications first: what a conversation adds to messages that come and go."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,9 +12,11 @@ from wampy.constants import CANCELED
 from wampy.conversation import Conversation
 from wampy.deadlines import DEFAULT, Deadlines, Default, Timeout
 from wampy.errors import ConnectionClosed, RemoteError, WampProtocolError, WampyError, WampyTimeOutError
-from wampy.messages import Call, Cancel, Error, Message, positional
+from wampy.messages import Call, Cancel, Error, Message, Publish, positional
+from wampy.messages.checks import elide
 from wampy.protocol.pending import PendingRequest
-from wampy.worker import current_worker
+from wampy.roles.caller import unwrap
+from wampy.worker import current_worker, worker_of_context
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class Exchange(Conversation):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._errors = 0
+        self._calls = self._errors = 0
         #: Whether the router hands a call's timeout on to the callee's side.
         self._takes_timeouts = False
         self._deadlines = Deadlines(self.backend, self.pending, self._transport.poke, self._expired)
@@ -37,9 +39,70 @@ class Exchange(Conversation):
         super().welcome(session_id, details)
         self._takes_timeouts = self.router_has("dealer", "call_timeout")
 
+    # Calls and publications, without a guard round them; see `Session`.
+
+    def _call(
+        self,
+        procedure: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any] | None,
+        timeout: Timeout,
+    ) -> Any:
+        if not self._transport.has_room:  # it never has when the caller is in the reader
+            self._check_not_in_reader()
+        reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout), checked=True)
+        return unwrapped(reply)
+
+    def _begin_call(
+        self,
+        procedure: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any] | None,
+        timeout: Timeout,
+    ) -> PendingRequest:
+        seconds = self.options.call_timeout if timeout is DEFAULT else self._seconds(timeout)
+        if type(args) not in (tuple, list):
+            args = _payload(args)
+        # Hot, and what `isinstance` asks of an abstract class is not cheap.
+        options = options.copy() if type(options) is dict else _own(options)
+        kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
+        message = Call(None, options, procedure, args, kwargs)
+        if seconds is not None and self._takes_timeouts and isinstance(message.options, dict):
+            message.options.setdefault("timeout", int(seconds * 1000) or 1)
+        pending = self._request(message, procedure, seconds)
+        self._calls += 1
+        return pending
+
+    def _publish(
+        self,
+        topic: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+        options: Mapping[str, Any] | None,
+        timeout: Timeout,
+    ) -> int | None:
+        if type(args) not in (tuple, list):
+            args = _payload(args)
+        options = options.copy() if type(options) is dict else _own(options)  # as in `_begin_call`
+        kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
+        message = Publish(None, options, topic, args, kwargs)
+        if not options or not (isinstance(options, dict) and options.get("acknowledge")):
+            transport = self._transport
+            if transport.has_room or not transport.in_reader:
+                self._wait_for_room(None)
+            self._outbox.emit(message)
+            return None
+        publication_id: int = self._ask(message, topic, timeout).publication_id
+        return publication_id
+
+    # Requests of all kinds.
+
     def _ask(self, message: Message, about: str, timeout: Timeout = DEFAULT, subject: Any = None) -> Any:
         """Make a request and wait for its reply."""
-        self._check_not_in_reader()
+        if not self._transport.has_room:
+            self._check_not_in_reader()
         return self._reply(self._request(message, about, self._seconds(timeout), subject), checked=True)
 
     def _request(self, message: Message, about: str, seconds: float | None, subject: Any = None) -> PendingRequest:
@@ -48,7 +111,8 @@ class Exchange(Conversation):
         self._wait_for_room(seconds)
         pending = PendingRequest(message.WAMP_CODE, 0, about, backend.slot(), deadline, seconds, subject)
         self._outbox.emit(message, pending)
-        self._deadlines.watch(deadline)
+        if deadline is not None and deadline < self._deadlines.next_look:
+            self._deadlines.watch(deadline)
         return pending
 
     def _check_may_block(self) -> None:
@@ -76,7 +140,7 @@ class Exchange(Conversation):
         if checked or not pending.slot.done:
             if not checked:
                 self._check_may_block()
-            worker = current_worker()
+            worker = None if worker_of_context() is None else current_worker()
             if worker is not None:
                 worker.pool.lend()
             try:
@@ -90,7 +154,7 @@ class Exchange(Conversation):
                     worker.pool.reclaim()
             if not arrived:
                 raise WampyTimeOutError(f"answer to the call of {pending.about}", timeout, pending.about)
-        reply = pending.outcome()
+        reply = pending.reply if pending.error is None else pending.outcome()
         if isinstance(reply, Error):
             raise RemoteError.from_reply(
                 reply.error, positional(reply.args), reply.kwargs, reply.details, pending.about, pending.request_id
@@ -176,3 +240,24 @@ class Exchange(Conversation):
         for pending in self.pending.pop_all():
             pending.fail(error)
         self._deadlines.cancel()
+
+
+def _own(mapping: Any) -> Any:
+    """Copy a dictionary; what is none is for the message's own checks to refuse."""
+    if mapping is None:
+        return None
+    return dict(mapping) if isinstance(mapping, Mapping) else mapping
+
+
+def unwrapped(reply: Any) -> Any:
+    """Turn a RESULT into what `call` returns; see `wampy.roles.caller.unwrap`."""
+    args = reply.args
+    if not reply.kwargs and type(args) is list and len(args) == 1:  # hot
+        return args[0]
+    return unwrap(positional(args), reply.kwargs)
+
+
+def _payload(args: Any) -> Any:
+    if isinstance(args, str):  # a message may hold one, as some peers write binaries so; routers close on it
+        raise WampProtocolError(f"args must be a list or tuple, not {elide(args)}")
+    return args

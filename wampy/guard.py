@@ -1,6 +1,6 @@
 """The door between the user's threads and the engine: what may be called from any of them goes through `guarded`.
 
-What an observer may stand round goes through `observed`.
+What an observer may stand round goes through `observed` when there is one.
 """
 
 from __future__ import annotations
@@ -33,22 +33,19 @@ def guarded(method: F) -> F:
     return cast(F, guard)
 
 
-def observed(method: F) -> F:
-    """Guard a method of a session, and let the observer stand round it, outside the guard, if there is one.
+def observed(session: Any, name: str, method: Callable[..., Any], /, *args: Any) -> Any:
+    """Call what an observer may stand round: outside the guard, if there is one.
+
+    A session asks first whether there is neither, and then does it itself. It has no decorator for that: one that takes
+    any arguments takes as long for handing them on as a message for being checked.
 
     Args:
-        method: The observer has one of its name.
+        session: Whose method it is.
+        name: What the observer calls it.
+        method: The method, as a function.
+        *args: Its arguments.
     """
-    guard, name = guarded(method), method.__name__
-
-    @wraps(method)
-    def door(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        observer = telemetry.observer
-        if observer is not None:
-            return getattr(observer, name)(guard, self, *args, **kwargs)
-        backend = self.backend  # as in `guarded`, without another step: this is every call's way
-        if backend.switches_only_in_waits:
-            return method(self, *args, **kwargs)
-        return backend.inside(method, self, *args, **kwargs)
-
-    return cast(F, door)
+    observer = telemetry.observer
+    if observer is None:
+        return guarded(method)(session, *args)
+    return getattr(observer, name)(guarded(method), session, *args)

@@ -329,7 +329,10 @@ class Transport(ABC):
 
     @property
     def has_room(self) -> bool:
-        """Whether it is open and a sender need not wait, so that `wait_for_room` need not be called."""
+        """Whether it is open, a sender need not wait for room, and nobody is in the reader.
+
+        A sender has no more to ask then, neither `wait_for_room` nor `in_reader`.
+        """
         return False  # which is never wrong
 
     @abstractmethod

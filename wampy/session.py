@@ -6,18 +6,19 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from wampy import telemetry
 from wampy.auth import answer_challenge
 from wampy.config import settings
 from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERROR
 from wampy.deadlines import DEFAULT, Timeout
-from wampy.errors import RemoteError, WampProtocolError, WampyError
+from wampy.errors import RemoteError, WampyError
+from wampy.exchange import unwrapped
 from wampy.guard import guarded, observed
 from wampy.jobs import Job
-from wampy.messages import Call, Error, Invocation, Message, Publish, Unregister, Unsubscribe, positional
-from wampy.messages.checks import elide
+from wampy.messages import Error, Invocation, Message, Unregister, Unsubscribe
 from wampy.protocol.pending import PendingRequest
 from wampy.registry import Registry
-from wampy.roles.caller import PendingCall, unwrap
+from wampy.roles.caller import PendingCall
 from wampy.roles.handles import Registration, Subscription
 from wampy.stats import Stats
 from wampy.urls import RouterUrl
@@ -37,7 +38,7 @@ class Session(Registry):
         super().__init__(*args)
         self.invocations: dict[int, Job] = {}
         self.unanswered: set[int] = set()
-        self._calls = self._invocations = self._events = 0
+        self._invocations = self._events = 0
 
     @property
     def router(self) -> RouterUrl | None:
@@ -91,7 +92,6 @@ class Session(Registry):
 
     # Caller.
 
-    @observed
     def call_async(
         self,
         procedure: str,
@@ -117,30 +117,21 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
-        return PendingCall(self, self._begin_call(procedure, args, kwargs, options, timeout))
+        if telemetry.observer is None and self.backend.switches_only_in_waits:
+            return self._call_async(procedure, args, kwargs, options, timeout)
+        call: PendingCall = observed(self, "call_async", Session._call_async, procedure, args, kwargs, options, timeout)
+        return call
 
-    def _begin_call(
+    def _call_async(
         self,
         procedure: str,
         args: Sequence[Any],
         kwargs: Mapping[str, Any] | None,
         options: Mapping[str, Any] | None,
         timeout: Timeout,
-    ) -> PendingRequest:
-        seconds = self.options.call_timeout if timeout is DEFAULT else self._seconds(timeout)
-        if type(args) not in (tuple, list):
-            args = _payload(args)
-        # Hot, and what `isinstance` asks of an abstract class is not cheap.
-        options = options.copy() if type(options) is dict else _own(options)
-        kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
-        message = Call(None, options, procedure, args, kwargs)
-        if seconds is not None and self._takes_timeouts and isinstance(message.options, dict):
-            message.options.setdefault("timeout", int(seconds * 1000) or 1)
-        pending = self._request(message, procedure, seconds)
-        self._calls += 1
-        return pending
+    ) -> PendingCall:
+        return PendingCall(self, self._begin_call(procedure, args, kwargs, options, timeout))
 
-    @observed
     def call(
         self,
         procedure: str,
@@ -162,15 +153,15 @@ class Session(Registry):
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: The session ended before the answer.
         """
-        self._check_not_in_reader()
-        reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout), checked=True)
-        return _unwrapped(reply)
+        if telemetry.observer is None and self.backend.switches_only_in_waits:
+            return self._call(procedure, args, kwargs, options, timeout)
+        return observed(self, "call", Session._call, procedure, args, kwargs, options, timeout)
 
     @guarded
     def result_of(self, pending: PendingRequest, timeout: float | None) -> Any:
         """Wait for a call's result; for `PendingCall`."""
         reply = self._reply(pending, timeout, shared=True)
-        return _unwrapped(reply)
+        return unwrapped(reply)
 
     @guarded
     def cancel(self, pending: PendingRequest, mode: str) -> None:
@@ -228,7 +219,6 @@ class Session(Registry):
 
     # Publisher.
 
-    @observed
     def publish(
         self,
         topic: str,
@@ -255,17 +245,11 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
-        if type(args) not in (tuple, list):
-            args = _payload(args)
-        options = options.copy() if type(options) is dict else _own(options)  # as in `_begin_call`
-        kwargs = kwargs.copy() if type(kwargs) is dict else _own(kwargs)
-        message = Publish(None, options, topic, args, kwargs)
-        if not options or not (isinstance(options, dict) and options.get("acknowledge")):
-            if not self._transport.in_reader:
-                self._wait_for_room(None)
-            self._outbox.emit(message)
-            return None
-        publication_id: int = self._ask(message, topic, timeout).publication_id
+        if telemetry.observer is None and self.backend.switches_only_in_waits:
+            return self._publish(topic, args, kwargs, options, timeout)
+        publication_id: int | None = observed(
+            self, "publish", Session._publish, topic, args, kwargs, options, timeout
+        )
         return publication_id
 
     # Callee.
@@ -363,23 +347,3 @@ class Session(Registry):
 
     def _subscribe_to_topic(self, handler: Callable[..., Any], topic: str) -> Subscription:
         return self.subscribe(topic, handler)
-
-
-def _own(mapping: Any) -> Any:
-    """Copy a dictionary; what is none is for the message's own checks to refuse."""
-    if mapping is None:
-        return None
-    return dict(mapping) if isinstance(mapping, Mapping) else mapping
-
-
-def _unwrapped(reply: Any) -> Any:
-    args = reply.args
-    if not reply.kwargs and type(args) is list and len(args) == 1:  # hot
-        return args[0]
-    return unwrap(positional(args), reply.kwargs)
-
-
-def _payload(args: Any) -> Any:
-    if isinstance(args, str):  # a message may hold one, as some peers write binaries so; routers close on it
-        raise WampProtocolError(f"args must be a list or tuple, not {elide(args)}")
-    return args

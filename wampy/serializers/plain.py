@@ -57,9 +57,24 @@ def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -
         return True
     for value in container:
         kind = type(value)
-        if kind not in scalars and (
-            kind not in _CONTAINERS or depth == 1 or (value and not is_plain(value, scalars, depth - 1))
-        ):
+        if kind in scalars:
+            continue
+        if kind not in _CONTAINERS or depth == 1:
+            return False
+        # Most of them hold scalars only, and few: to look at those here takes no other call.
+        if kind is dict:
+            for key, item in value.items():
+                if type(item) not in scalars or type(key) is not str:
+                    break
+            else:
+                continue
+        elif len(value) < _LONG:
+            for item in value:
+                if type(item) not in scalars:
+                    break
+            else:
+                continue
+        if not is_plain(value, scalars, depth - 1):
             return False
     return True
 

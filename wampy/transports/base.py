@@ -210,8 +210,8 @@ class SocketTransport(Transport):
 
     @property
     def has_room(self) -> bool:
-        writer = self._writer
-        return self._is_open and not writer.room_waiters and writer.outgoing.size <= HIGH_WATER
+        writer = self._writer  # when the reader tells of the end, behind its last turn, it is not open
+        return self._is_open and not self._in_turn and not writer.room_waiters and writer.outgoing.size <= HIGH_WATER
 
     def wait_for_room(self, deadline: float | None) -> bool:
         if self._watch is not None and not self._writer.wait_for_room(deadline):

@@ -205,9 +205,28 @@ class Writer:
         watch = self._watch
         if self.error is not None or watch is None or watch.orphaned:
             return
-        outgoing = self.outgoing
+        outgoing, stream = self.outgoing, self._stream
+        sent: list[int] = []
         try:
-            self._write_while_taken(more)
+            try:
+                while outgoing.wire or outgoing.refill():  # TLS seals there, and may find the stream broken
+                    try:
+                        stream.transmit(outgoing.wire, sent, more)
+                    finally:
+                        if sent:
+                            # Ctrl-C comes behind calls, and there is none in here.
+                            count = sent[0]
+                            sent = []
+                            self.written += count
+                            outgoing.size -= count
+                            rest = outgoing.wire[count:]
+                            outgoing.wire = rest if rest else NOTHING  # an empty view would keep what was written
+                    if outgoing.wire or not (outgoing.pieces or outgoing.batch):
+                        break  # the kernel has had enough, or all
+            except OSError as exc:
+                self.error = exc
+                outgoing.drop()
+                watch.poke()
             if outgoing.wire or self._writing_wanted is not False:
                 wanted = bool(outgoing.wire)
                 if wanted is not self._writing_wanted:
@@ -223,30 +242,6 @@ class Writer:
         if self._ending and not outgoing.wire and self.error is None:
             self._ending = False
             self._stream.end()
-
-    def _write_while_taken(self, more: bool) -> None:
-        outgoing, stream = self.outgoing, self._stream
-        sent: list[int] = []
-        try:
-            while outgoing.refill():  # TLS seals here, and may find the stream broken
-                try:
-                    stream.transmit(outgoing.wire, sent, more)
-                finally:
-                    if sent:
-                        # Ctrl-C comes behind calls, and there is none in here.
-                        count = sent[0]
-                        sent = []
-                        self.written += count
-                        outgoing.size -= count
-                        rest = outgoing.wire[count:]
-                        outgoing.wire = rest if rest else NOTHING  # an empty view would keep what was written
-                if outgoing.wire or not (outgoing.pieces or outgoing.batch):
-                    return  # the kernel has had enough, or all
-        except OSError as exc:
-            self.error = exc
-            outgoing.drop()
-            if self._watch is not None:
-                self._watch.poke()
 
     def _call_next(self) -> None:
         if self.outgoing.size <= HIGH_WATER:
