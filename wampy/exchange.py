@@ -90,7 +90,9 @@ class Exchange(Conversation):
         message = Publish(None, options, topic, args, kwargs)
         if not options or not (isinstance(options, dict) and options.get("acknowledge")):
             transport = self._transport
-            if transport.has_room or not transport.in_reader:
+            if transport.has_room:  # hot: as `_wait_for_room`, without another step
+                self.backend.check_caller(self._home)
+            elif not transport.in_reader:
                 self._wait_for_room(None)
             self._outbox.emit(message)
             return None

@@ -14,7 +14,11 @@ from wampy.errors import ConnectionClosed
 # larger goes alone.
 LARGEST_BATCH = 65_536
 
-NOTHING = memoryview(b"")
+# Up to this many bytes what the kernel has left of them is copied. A view costs more.
+SMALL = 4_096
+
+Wire = bytes | bytearray | memoryview
+NOTHING = b""
 
 
 class Outgoing:
@@ -45,7 +49,7 @@ class Outgoing:
         self.batch: list[bytes] = []
         self.pieces: list[bytes | bytearray] = []
         self.size = 0
-        self.wire = NOTHING
+        self.wire: Wire = NOTHING
 
     def add(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Add framed bytes, behind all that was added before."""
@@ -90,7 +94,9 @@ class Outgoing:
             if not pieces:
                 self.size = 0
                 return False
-            wire = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            wire: Wire = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if len(wire) > SMALL:
+                wire = memoryview(wire)
             # No call in here: the bytes are in one of the two places.
             self.pieces = []
             self.wire = wire

@@ -198,15 +198,17 @@ class Stream(Connection):
         Raises:
             OSError: The stream is broken.
         """
-        noted: list[int] = [] if sent is None else sent
+        if sent is None:
+            sent = []
         sock = self._socket
         assert sock is not None
         try:
-            noted.extend(map(sock.send, (data,), (_MORE if more else 0,)))
+            sent += map(sock.send, (data,), (_MORE,)) if more else map(sock.send, (data,))
         except (BlockingIOError, InterruptedError):
             return 0
-        self.bytes_out += noted[-1]
-        return noted[-1]
+        size = sent[-1]
+        self.bytes_out += size
+        return size
 
     @property
     def can_hold_back(self) -> bool:

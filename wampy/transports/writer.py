@@ -220,7 +220,7 @@ class Writer:
                             self.written += count
                             outgoing.size -= count
                             rest = outgoing.wire[count:]
-                            outgoing.wire = rest if rest else NOTHING  # an empty view would keep what was written
+                            outgoing.wire = rest or NOTHING  # an empty view would keep what was written
                     if outgoing.wire or not (outgoing.pieces or outgoing.batch):
                         break  # the kernel has had enough, or all
             except OSError as exc:
