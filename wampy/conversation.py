@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from wampy.channel import Channel
 from wampy.config.options import Options
@@ -17,7 +17,7 @@ from wampy.constants import CANCELED, CLOSE_REALM, DEFAULT_CLOSE_TIMEOUT
 from wampy.deadlines import DEFAULT, Default, Timeout
 from wampy.errors import AbortError, ConnectionClosed, WampProtocolError, WampyError, WampyTimeOutError
 from wampy.guard import guarded
-from wampy.inbox import Inbox
+from wampy.inbox import HandlesMessages, Inbox
 from wampy.interfaces import Backend, Transport
 from wampy.jobs import Job
 from wampy.messages import Abort, Goodbye, Hello, Message
@@ -30,12 +30,6 @@ logger = logging.getLogger(__name__)
 # Seconds that the close handshake may take when the session is over anyway: a router that has just lied, or said
 # GOODBYE, must not keep it for as long as a stop() in good order would wait.
 LAST_WORDS = 0.5
-
-
-class HandlesMessages(Protocol):
-    """The one method that a session knows of its handler."""
-
-    def handle_message(self, message: Any, /) -> None: ...
 
 
 class Conversation(Channel):
@@ -96,7 +90,9 @@ class Conversation(Channel):
         self._home = self.backend.home()
         try:
             self._transport.connect(deadline)
-            self._transport.start(self._inbox.take, self._on_lost)
+            inbox = self._inbox
+            take = inbox.take_batches if self._transport.serializer.batched else inbox.take
+            self._transport.start(take, self._on_lost)
             self._connected = True
             with suppress(ConnectionClosed):  # something came with the handshake: the reader will say what
                 self._outbox.emit(Hello(self.realm, self.options.hello_details()))
@@ -199,9 +195,8 @@ class Conversation(Channel):
 
     # In: see `Inbox`.
 
-    def deliver(self, message: Message) -> None:
-        """Have the handler deal with a message."""
-        self.handler.handle_message(message)
+    def invoked(self, message: Any) -> None:
+        """Keep account of an invocation, before the handler gets it; for children."""
 
     def violated(self, error: WampyError) -> None:
         """End the session, because the router broke a rule."""

@@ -185,10 +185,16 @@ class Exchange(Conversation):
         Raises:
             WampProtocolError: No such request was ever made.
         """
-        key = message.reply_key
-        assert key is not None
-        request_id = key[1]
-        pending = self.pending.pop(*key)
+        code: Any = message.replies_to
+        request_id: int = message.request_id  # type: ignore[attr-defined]
+        if code is None:
+            code = message.request_type  # type: ignore[attr-defined]  # an ERROR's
+        requests = self.pending.by_id
+        pending = requests.get(request_id)  # hot: as `PendingRequests.pop`, without another step
+        if pending is not None and pending.code == code:
+            del requests[request_id]
+        else:
+            pending = None
         if pending is None:
             if not self.request_ids.issued(request_id):
                 raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")

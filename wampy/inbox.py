@@ -6,7 +6,7 @@ All of it runs in the reader, which never blocks.
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import Any, Protocol
 
 from wampy.errors import SerializationError, WampProtocolError, WampyError
 from wampy.interfaces import Payload, Transport
@@ -16,13 +16,20 @@ from wampy.protocol.states import StateMachine
 logger = logging.getLogger(__name__)
 
 
+class HandlesMessages(Protocol):
+    """The one method that a session knows of its handler."""
+
+    def handle_message(self, message: Any, /) -> None: ...
+
+
 class Recipient(Protocol):
     """The part of a session that its messages come to."""
 
     message_size: int
     wants_no_more: bool
+    handler: HandlesMessages
 
-    def deliver(self, message: Message, /) -> None: ...
+    def invoked(self, message: Any, /) -> None: ...
     def settle_anyway(self, message: Message, error: BaseException, /) -> None: ...
     def violated(self, error: WampyError, /) -> None: ...
 
@@ -32,6 +39,7 @@ class Inbox:
 
     Attributes:
         received: How many came in.
+        events: How many of these were events.
 
     Args:
         recipient: The session.
@@ -43,27 +51,24 @@ class Inbox:
         self._recipient = recipient
         self._transport = transport
         self._machine = machine
-        self.received = 0
+        self.received = self.events = 0
+
+    def take_batches(self, payloads: list[Payload]) -> None:
+        """Do as `take` does, for a serializer that puts several messages into a payload."""
+        for payload in payloads:
+            try:
+                batch = self._transport.serializer.split(payload)
+            except SerializationError as exc:
+                self._recipient.violated(exc)
+                return
+            self.take(batch)
 
     def take(self, payloads: list[Payload]) -> None:
         """Deliver the messages of a reader's turn, as far as the session wants them.
 
         Args:
-            payloads: What came in.
+            payloads: What came in, a message each.
         """
-        serializer = self._transport.serializer
-        if not serializer.batched:
-            self._take_messages(payloads)
-            return
-        for payload in payloads:
-            try:
-                batch = serializer.split(payload)
-            except SerializationError as exc:
-                self._recipient.violated(exc)
-                return
-            self._take_messages(batch)
-
-    def _take_messages(self, payloads: list[Payload]) -> None:
         recipient, machine = self._recipient, self._machine
         loads = self._transport.serializer.loads
         self.received += len(payloads)
@@ -79,7 +84,11 @@ class Inbox:
                 return
             recipient.message_size = len(payload)
             try:
-                recipient.deliver(message)
+                if message.name == "event":
+                    self.events += 1
+                elif message.name == "invocation":
+                    recipient.invoked(message)
+                recipient.handler.handle_message(message)
             except WampProtocolError as exc:
                 recipient.violated(exc)
             except (KeyboardInterrupt, SystemExit):

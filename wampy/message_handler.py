@@ -26,6 +26,7 @@ from wampy.errors import (
     WampProtocolError,
     WampyError,
 )
+from wampy.jobs import Job
 from wampy.mailbox import Mailbox
 from wampy.messages import (
     Abort,
@@ -110,18 +111,17 @@ class MessageHandler(UserCode):
 
     # Replies.
 
-    def _settle(self, message_obj: Message) -> None:
+    def handle_result(self, message_obj: Result) -> None:
+        """A call has its answer."""
         pending = self.session.take(message_obj)
         if pending is not None:
             pending.settle(message_obj)
 
-    def handle_result(self, message_obj: Result) -> None:
-        """A call has its answer."""
-        self._settle(message_obj)
-
     def handle_published(self, message_obj: Published) -> None:
         """A publication is acknowledged."""
-        self._settle(message_obj)
+        pending = self.session.take(message_obj)
+        if pending is not None:
+            pending.settle(message_obj)
 
     def handle_error(self, message_obj: Error) -> None:
         """A request of ours failed."""
@@ -212,18 +212,16 @@ class MessageHandler(UserCode):
             self._unknown(message_obj, message_obj.registration_id, Register.WAMP_CODE)
             self._refuse(message_obj, NO_SUCH_REGISTRATION, "this procedure is not registered here any more")
             return
-        backend = session.backend
-        job = session.spawn_worker(
-            *(() if backend.switches_only_in_waits else (backend.inside,)),  # spawn_worker's functions run outside
-            self._run_callee,
-            session,
-            registration,
-            message_obj,
-            refuse=lambda: self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation"),
-            size=session.message_size,
-        )
-        if job is not None:
-            job.name = registration.procedure
+
+        def refuse() -> None:
+            self._refuse(message_obj, UNAVAILABLE, "the callee has no room for another invocation")
+
+        # Hot, and so not by `spawn_worker`, which is a longer way to the same.
+        what = session, registration, message_obj
+        job = Job(self._run_callee, what, refuse, session.message_size, name=registration.procedure)
+        if not session.workers.submit(job):
+            refuse()
+        elif not job.refused:
             session.invocations[message_obj.request_id] = job
 
     def handle_interrupt(self, message_obj: Interrupt) -> None:

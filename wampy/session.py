@@ -38,7 +38,7 @@ class Session(Registry):
         super().__init__(*args)
         self.invocations: dict[int, Job] = {}
         self.unanswered: set[int] = set()
-        self._invocations = self._events = 0
+        self._invocations = 0
 
     @property
     def router(self) -> RouterUrl | None:
@@ -60,7 +60,7 @@ class Session(Registry):
             errors=self._errors,
             invocations=self._invocations,
             invocations_refused=workers.refusals.total,
-            events=self._events,
+            events=self._inbox.events,
             events_dropped=workers.events_dropped,
             pending=len(self.pending),
             workers_busy=workers.busy,
@@ -68,14 +68,9 @@ class Session(Registry):
             last_ping=last_ping,
         )
 
-    def deliver(self, message: Message) -> None:
-        name = message.name
-        if name == "invocation":
-            self._invocations += 1
-            self.unanswered.add(message.request_id)  # type: ignore[attr-defined]
-        elif name == "event":
-            self._events += 1
-        self.handler.handle_message(message)
+    def invoked(self, message: Any) -> None:
+        self._invocations += 1
+        self.unanswered.add(message.request_id)
 
     def settle_anyway(self, message: Message, exc: BaseException) -> None:
         if message.name != "invocation":

@@ -40,7 +40,7 @@ class UserCode:
         worker = worker_of_context()  # hot: only who is asked about is looked at more closely
         if worker is not None and worker.pool.owner.handler is self and worker.task.is_current:
             return worker.pool.owner
-        return self.client._session
+        return self.client._keeper.session  # `Client._session`, which would be one step more for each message
 
     def _run_event_handler(self, session: Any, subscription: Subscription, message_obj: Event) -> None:
         """Call the user's function with one event."""

@@ -81,7 +81,8 @@ def received(backend, chunks, serializer, together=0, cut=0):
     payloads, answers, lost = [], [], None
     # As the reader does it: what came with the handshake, then one look at each readiness, until the end.
     for data in [None, *wire.rest(), b""]:
-        found, answer, lost = transport._unframe(data)
+        payload = transport._whole(data) if data else None
+        found, answer, lost = transport._unframe(data) if payload is None else ([payload], [], None)
         payloads += found
         answers += answer
         if lost is not None:
@@ -281,7 +282,8 @@ def read(pieces, limit):
     """
     reader, frames = FrameReader(limit), []
     for piece in pieces:
-        frames += reader.feed(piece)
+        message = reader.whole(piece)
+        frames += reader.feed(piece) if message is None else [(0, message)]
     return frames, (type(reader.error), str(reader.error)), reader.is_within
 
 
@@ -326,3 +328,18 @@ def test_a_rawsocket_reader_keeps_no_more_than_one_frames_bytes(data, frames, re
         assert kept < 4 + limit
         if reader.error is not None:
             assert kept == 0
+
+
+@given(st.lists(raw_frames, max_size=2), st.binary(max_size=6), st.binary(max_size=3), st.integers(0, 70))
+@reproducible(300)
+def test_one_whole_rawsocket_message_is_what_a_reader_finds_in_it(frames, rest, before, limit):
+    quick, other = FrameReader(limit), FrameReader(limit)
+    assert quick.feed(before) == other.feed(before)
+    data = said(frames) + rest
+    message = quick.whole(data)
+    if message is not None:
+        assert other.feed(data) == [(0, message)]
+        assert other.error is None and not other.is_within
+    else:
+        found = other.feed(data)
+        assert before or found != [(0, data[4:])] or other.is_within or other.error

@@ -152,12 +152,12 @@ def test_the_hub_looks_at_its_sockets_once_a_turn(operation, counts, green):
 
 # On CPython 3.11, 3.12 and 3.13 these are the same, to less than one.
 FUNCTION_CALLS = {
-    "call": {"eventlet": 226, "gevent": 191, "threading": 216},
-    "flight": {"eventlet": 166, "gevent": 166, "threading": 167},
-    "green": {"eventlet": 178, "gevent": 164},
-    "publish": {"eventlet": 95, "gevent": 95, "threading": 95},
-    "event": {"eventlet": 89, "gevent": 89, "threading": 93},
-    "invocation": {"eventlet": 170, "gevent": 163},
+    "call": {"eventlet": 147, "gevent": 124, "threading": 172},
+    "flight": {"eventlet": 108, "gevent": 108, "threading": 131},
+    "green": {"eventlet": 112, "gevent": 103},
+    "publish": {"eventlet": 60, "gevent": 58, "threading": 78},
+    "event": {"eventlet": 57, "gevent": 57, "threading": 63},
+    "invocation": {"eventlet": 104, "gevent": 102},
 }
 
 

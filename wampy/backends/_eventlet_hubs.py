@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# What eventlet's hub runs as a task of the loop; ``tests/integration/test_eventlet_hubs.py`` notices when that changes.
+# What eventlet's hub runs as a task of the loop; ``tests/integration/test_asyncio_hub.py`` notices when that changes.
 _RUN = "Hub.run.<locals>.async_run"
 
 

@@ -106,14 +106,11 @@ def _wake_all(hub: Any, woken: _Woken) -> None:
             # The main program last, when what the others wrote has gone out: it is the one that may go on to block
             # natively (a prompt, time.sleep), and then nothing would leave for as long as that takes.
             slot, waiter = main
-            if number == 1 and not _is_anything_due(hub):
-                slot.wake(waiter)
-            else:
+            timers = hub.timers
+            if number > 1 or hub.next_timers or (timers and timers[0][0] <= hub.clock()):
                 hub.schedule_call_global(0, slot.wake, waiter)
-
-
-def _is_anything_due(hub: Any) -> bool:
-    return bool(hub.next_timers) or (bool(hub.timers) and hub.timers[0][0] <= hub.clock())
+            elif slot.waiters and waiter in slot.waiters:  # as above
+                waiter.switch()
 
 
 class EventletSlot(Slot):
@@ -137,7 +134,11 @@ class EventletSlot(Slot):
         self.value = value
         if self.waiters:
             for waiter, hub in self.waiters.items():
-                _wake_soon(hub, self, waiter)
+                woken = _woken.get(hub)
+                if woken is not None and woken.timer is None and not hub.next_timers:
+                    woken.append((self, waiter))  # hot: as `_wake_soon`, in a turn of the reader
+                else:
+                    _wake_soon(hub, self, waiter)
         return True
 
     def wake(self, waiter: Any) -> None:
@@ -164,7 +165,12 @@ class EventletSlot(Slot):
         try:
             # A loop, because somebody else's forgotten timer may switch here as well.
             while not self.done and (end is None or hub.clock() < end):
-                hub.switch()
+                # Hot: what `hub.switch` does when there is nothing for it to see to.
+                loop = hub.greenlet
+                if loop.dead or not (loop.parent is waiter or waiter.parent is loop) or hasattr(waiter, "switch_out"):
+                    hub.switch()
+                else:
+                    loop.switch()
         finally:
             del waiters[waiter]
             if timer is not None:

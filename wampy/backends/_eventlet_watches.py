@@ -28,8 +28,9 @@ class _Readers:
 
     def __init__(self, hub: Any) -> None:
         self._hub = hub
-        self._parked: Any = None
-        self._next: EventletWatch | None = None
+        self.parked: Any = None
+        #: Whose turn it is when the one that is parked, or a new one, goes on.
+        self.next: EventletWatch | None = None
         self.watches = 0
 
     @classmethod
@@ -40,31 +41,43 @@ class _Readers:
             found = _readers[hub] = cls(hub)
         return found
 
-    def serve(self, watch: EventletWatch) -> None:
-        """Give a watch its turn; called by the hub."""
-        reader, self._parked = self._parked, None
-        if reader is None:
-            reader = greenlet.greenlet(self._run, self._hub.greenlet)
-        self._next = watch
-        switch_and_wake(self._hub, reader)
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """What each of them does."""
         this = _getcurrent()
         while True:
-            watch, self._next = self._next, None
+            watch, self.next = self.next, None
             if watch is not None:
-                watch.turn()
-            if not self.watches or self._parked not in (None, this):
+                try:
+                    watch.reader = this
+                    watch.on_readable()
+                    if watch.read_listener is None:
+                        watch.begin_to_listen()
+                except (KeyboardInterrupt, SystemExit):
+                    # They are the main program's; the socket needs a reader for the goodbye all the same.
+                    watch.start_anew()
+                    raise
+                except BaseException:
+                    # on_readable does not raise; if it ever does (an eventlet.Timeout in a hook), say so and go on. The
+                    # hub must not see it: it would drop the descriptor.
+                    traceback.print_exc()
+                    watch.start_anew()
+                finally:
+                    watch.reader = None
+            if not self.watches or self.parked not in (None, this):
                 return
-            self._parked = this
+            self.parked = this
             try:
-                self._hub.switch()
+                loop = self._hub.greenlet
+                if loop.dead or this.parent is not loop:
+                    self._hub.switch()
+                else:  # hot: as in `EventletSlot.wait`
+                    loop.switch()
             except greenlet.GreenletExit:
                 return  # Ctrl-C came when it was to be served, and it was forgotten
             except BaseException as exc:
                 # Only what was meant for somebody else comes here, as a timeout that a handler forgot.
                 if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-                    self._parked = None
+                    self.parked = None
                     raise
                 traceback.print_exc()
 
@@ -72,8 +85,8 @@ class _Readers:
         """End the one that is parked, if there is nothing left to read; called by the hub."""
         if not self.watches:
             _readers.pop(self._hub, None)
-            if self._parked is not None:
-                self._parked.switch()
+            if self.parked is not None:
+                self.parked.switch()
 
 
 _readers: dict[Any, _Readers] = {}
@@ -86,55 +99,39 @@ class EventletWatch(Watch):
         self._hub = _get_hub()
         self._readers = _Readers.of(self._hub)
         self._fileno = sock.fileno()
-        self._on_readable = on_readable
+        self.on_readable = on_readable
         #: The reader that is at work for it.
         self.reader: Any = None
         self._closed = False
         self._write_listener: Any = None
-        self._read_listener: Any = None
+        self.read_listener: Any = None
         self._readers.watches += 1
         _watches.add(self)
-        self._hub.schedule_call_global(0, self._begin_to_listen)
+        self._hub.schedule_call_global(0, self.begin_to_listen)
 
-    def turn(self) -> None:
-        """Read; in the reader."""
-        try:
-            self.reader = _getcurrent()
-            self._on_readable()
-            self._begin_to_listen()
-        except (KeyboardInterrupt, SystemExit):
-            # They are the main program's; the socket needs a reader for the goodbye all the same.
-            self._start_anew()
-            raise
-        except BaseException:
-            # on_readable does not raise; if it ever does (an eventlet.Timeout in a hook), say so and go on. The
-            # hub must not see it: it would drop the descriptor.
-            traceback.print_exc()
-            self._start_anew()
-        finally:
-            self.reader = None
-
-    def _begin_to_listen(self) -> None:
-        if self._read_listener is not None or self._closed:
+    def begin_to_listen(self) -> None:
+        """Have the hub call the reader, if it does not do so already."""
+        if self.read_listener is not None or self._closed:
             return
         try:
-            self._read_listener = self._listen(self._hub.READ, self._wake)
+            self.read_listener = self._listen(self._hub.READ, self._wake)
         except (KeyboardInterrupt, SystemExit):
-            self._start_anew()
+            self.start_anew()
             raise
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
+        """Do so when nobody knows whether it does."""
         if not self._closed:
-            self._read_listener = None
+            self.read_listener = None
             forget(self._hub, self._fileno, self._hub.READ)
-            self._hub.schedule_call_global(0, self._begin_to_listen)
+            self._hub.schedule_call_global(0, self.begin_to_listen)
 
     def _listen(self, kind: str, callback: Callable[..., None]) -> Any:
         return self._hub.add(kind, self._fileno, callback, self._gone, lambda: None)
 
     def _gone(self, _error: Any) -> None:
         # The hub says that the descriptor was closed behind our back.
-        self._read_listener = self._write_listener = None
+        self.read_listener = self._write_listener = None
         self.close()
 
     def _unlisten(self, listener: Any) -> None:
@@ -149,10 +146,15 @@ class EventletWatch(Watch):
         if self._closed:
             return
         if self.reader is not None:
-            listener, self._read_listener = self._read_listener, None
+            listener, self.read_listener = self.read_listener, None
             self._unlisten(listener)
             return
-        self._readers.serve(self)
+        readers = self._readers
+        reader, readers.parked = readers.parked, None
+        if reader is None:
+            reader = greenlet.greenlet(readers.run, self._hub.greenlet)
+        readers.next = self
+        switch_and_wake(self._hub, reader)
 
     def want_write(self, callback: Callable[[], None] | None) -> None:
         listener, self._write_listener = self._write_listener, None
@@ -168,10 +170,10 @@ class EventletWatch(Watch):
             return
         self._closed = True
         try:
-            for listener in (self._read_listener, self._write_listener):
+            for listener in (self.read_listener, self._write_listener):
                 self._unlisten(listener)
         finally:
-            self._read_listener = self._write_listener = None
+            self.read_listener = self._write_listener = None
             try:
                 forget(self._hub, self._fileno)
             finally:

@@ -43,7 +43,8 @@ class GeventWatch(Watch):
     def _run(self) -> None:
         try:
             while not self._closed:
-                self._keep_watching()
+                if not self._read_watcher.active or self._on_writable is not None:
+                    self._keep_watching()
                 self._parked = True
                 self._hub.switch()
                 self._parked = False

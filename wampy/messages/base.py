@@ -71,6 +71,11 @@ class Message:
         Raises:
             WampProtocolError: The list is too short or too long, or a field holds what it must not.
         """
+        raise NotImplementedError  # compiled for each class by `declare`
+
+    @classmethod
+    def _from_wire_closely(cls, wire: list[Any]) -> Self:
+        # What is unusual: with a null, or with a fault, for which there are words here.
         if not cls._shortest <= len(wire) <= cls._longest:
             raise WampProtocolError(f"{cls.name.upper()}: {cls._expected_length()}, not {len(wire)}")
         if None in wire:
@@ -80,6 +85,12 @@ class Message:
         if not message._is_right():
             raise message._fault()
         return message
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__init__" in vars(cls) and "from_wire" not in vars(cls):
+            # Somebody's own, which what is compiled would not call.
+            cls.from_wire = classmethod(Message._from_wire_closely.__func__)  # type: ignore
 
     def validate(self) -> None:
         """Check every field.

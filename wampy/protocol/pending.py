@@ -103,55 +103,59 @@ def fresh(error: BaseException) -> BaseException:
 
 
 class PendingRequests:
-    """The table of one session."""
+    """The table of one session.
 
-    __slots__ = ("_by_id",)
+    Attributes:
+        by_id: The same as a dictionary, for those who are asked for each message.
+    """
+
+    __slots__ = ("by_id",)
 
     def __init__(self) -> None:
-        self._by_id: dict[int, PendingRequest] = {}
+        self.by_id: dict[int, PendingRequest] = {}
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self.by_id)
 
     def __iter__(self) -> Iterator[PendingRequest]:
-        return iter(list(self._by_id.values()))
+        return iter(list(self.by_id.values()))
 
     def put(self, pending: PendingRequest) -> None:
         """Add a request under its id."""
-        self._by_id[pending.request_id] = pending
+        self.by_id[pending.request_id] = pending
 
     def get(self, request_id: int) -> PendingRequest | None:
         """Return the request of that id without taking it."""
-        return self._by_id.get(request_id)
+        return self.by_id.get(request_id)
 
     def pop(self, code: int, request_id: int) -> PendingRequest | None:
         """Take the request of that kind and id, or ``None`` when there is none (any more)."""
-        pending = self._by_id.get(request_id)
+        pending = self.by_id.get(request_id)
         if pending is None or pending.code != code:
             return None
-        del self._by_id[request_id]
+        del self.by_id[request_id]
         return pending
 
     def discard(self, pending: PendingRequest) -> bool:
         """Take this very request; say whether it was still there."""
-        if self._by_id.get(pending.request_id) is not pending:
+        if self.by_id.get(pending.request_id) is not pending:
             return False
-        del self._by_id[pending.request_id]
+        del self.by_id[pending.request_id]
         return True
 
     def pop_expired(self, now: float) -> list[PendingRequest]:
         """Take all whose deadline has come."""
-        due = [p for p in self._by_id.values() if p.deadline is not None and p.deadline <= now]
+        due = [p for p in self.by_id.values() if p.deadline is not None and p.deadline <= now]
         for pending in due:
-            del self._by_id[pending.request_id]
+            del self.by_id[pending.request_id]
         return due
 
     def pop_all(self) -> list[PendingRequest]:
         """Take all; for the end of the session."""
-        everything = list(self._by_id.values())
-        self._by_id.clear()
+        everything = list(self.by_id.values())
+        self.by_id.clear()
         return everything
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline, ``None`` when nothing has one."""
-        return min((p.deadline for p in self._by_id.values() if p.deadline is not None), default=None)
+        return min((p.deadline for p in self.by_id.values() if p.deadline is not None), default=None)

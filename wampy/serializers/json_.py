@@ -55,7 +55,9 @@ class JsonSerializer(PlainSerializer):
             default=_binary_to_json,
         ).iterencode
         # Both read the same, but the first one is quicker, and the other takes blanks around the text.
-        self._read: Callable[[str], tuple[Any, int]] = json.JSONDecoder(parse_constant=float).raw_decode
+        decoder: Any = json.JSONDecoder(parse_constant=float)
+        self._read: Callable[[str], tuple[Any, int]] = decoder.raw_decode
+        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # which is all that the other calls
         self._read_closely: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=float).decode
 
     def _encode(self, message: list[Any]) -> bytes:
@@ -72,7 +74,10 @@ class JsonSerializer(PlainSerializer):
         text = payload if isinstance(payload, str) else str(payload, "utf-8")
         value, end = None, -1
         if text[:1] == "[":
-            value, end = (read(text) if len(text) >= LONG_JSON else None) or self._read(text)
+            try:
+                value, end = (read(text) if len(text) >= LONG_JSON else None) or self._scan(text, 0)
+            except StopIteration:  # it ends too soon
+                value, end = self._read(text)  # which has the words for that
         if end != len(text):
             value = self._read_closely(text)
         return restore_binaries(value) if "\\" in text and _NUL_TEXT in text else value

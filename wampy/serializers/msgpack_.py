@@ -44,6 +44,12 @@ class MsgpackSerializer(PlainSerializer):
         # sends would write into the midst of what it has.
         return self._packer().pack(message)  # type: ignore[no-any-return]
 
+    def loads(self, payload: Payload) -> list[Any]:
+        try:
+            return self._unpack(payload)  # type: ignore[no-any-return]  # hot: nothing else is the matter with most
+        except Exception:
+            return super().loads(payload)
+
     def _decode(self, payload: Payload) -> Any:
         try:
             return self._unpack(payload)

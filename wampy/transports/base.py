@@ -49,7 +49,6 @@ class SocketTransport(Transport):
         self._watch: Watch | None = None
         self._heartbeat: Heartbeat | None = None
         self._round_trips = RoundTrips(backend)
-        self._unread_answers = 0
         self._in_turn = False
         self._is_open = False  # started, and neither closing nor ended
         self._closing: str | None = None
@@ -71,11 +70,14 @@ class SocketTransport(Transport):
 
     @abstractmethod
     def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
-        """Take bytes (``b""`` at the end, ``None`` for what is buffered).
+        """Take bytes, ``b""`` at the end, ``None`` for what is buffered; it may put something in the place of `_whole`.
 
         Returns:
             Whole payloads, bytes to send back (a PONG, a close), and why the stream is over, if it is.
         """
+
+    #: Asked first: it gives the payload of bytes that are one whole message, as mostly come, and ``None`` for others.
+    _whole: Callable[[bytes], Payload | None] = staticmethod(lambda _data: None)
 
     @abstractmethod
     def _ping_frame(self, payload: bytes) -> list[bytes] | None:
@@ -147,17 +149,21 @@ class SocketTransport(Transport):
             data = self._stream.receive()
             if self._stream.has_ended:
                 self.poke()  # nothing else gives the reader the turn in which it sees the end
-            payloads, answer, lost = self._unframe(data)
+            payload = self._whole(data) if data else None
+            if payload is not None:
+                payloads = [payload]
+            else:
+                payloads, answer, lost = self._unframe(data)
+                if answer:
+                    self._writer.count_answer(sum(map(len, answer)))
+                    self._writer.add(answer)
             nothing, ended = data is None, data == b""
             del data  # the payloads have it, and it may be large
-            if answer:
-                self._count_answer(sum(map(len, answer)))
-                self._writer.add(answer)
             if payloads and self._on_payloads is not None:
                 self._on_payloads(payloads)
-            if self._unread_answers > MOST_UNREAD_ANSWERS and lost is None:
+            if self._writer.unread_answers > MOST_UNREAD_ANSWERS and lost is None:
                 lost = ConnectionClosed(
-                    f"the router asks and does not read the answers, {self._unread_answers} bytes of them"
+                    f"the router asks and does not read the answers, {self._writer.unread_answers} bytes of them"
                 )
             error = self._writer.error
             # Of a connection that timed out the kernel tells once, and the next one gets the end of the stream.
@@ -175,16 +181,9 @@ class SocketTransport(Transport):
             raise
         finally:
             self._in_turn = False
-            if len(payloads) > 1:
-                self._writer.uncork_soon()
-            else:
-                self._writer.uncork(as_before=not payloads)
+            self._writer.uncork(len(payloads))
         if lost is not None:
             self._lose(lost)
-
-    def _count_answer(self, size: int) -> None:
-        """Keep a router that asks and does not read from filling our memory with answers, which wait for no room."""
-        self._unread_answers = min(self._unread_answers, self._writer.outgoing.size) + size
 
     # Writing.
 
@@ -227,7 +226,7 @@ class SocketTransport(Transport):
         if size > LARGEST_ANSWER:
             expect(size)
         elif self._in_turn:
-            self._count_answer(size)
+            self._writer.count_answer(size)
         self._writer.send(payload, self.serializer.batched)
 
     def _not_open(self) -> ConnectionClosed:

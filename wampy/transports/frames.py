@@ -135,6 +135,29 @@ class Incoming:
         self._fragments: list[bytes | bytearray] = []
         self._binary = False
 
+    def whole(self, data: bytes) -> Payload | None:
+        """Take bytes that are the frame of one whole message, not a long one; any others are for `feed`.
+
+        Returns:
+            The message, or ``None``.
+        """
+        end = len(data)
+        if self._left_to_library or self._passing or self._header or self._message is not None or self._fragments:
+            return None
+        if end < 4 or data[0] != self._first:  # an empty message is none that a session says
+            return None
+        size, start = data[1], 2
+        if size > _SHORT:
+            if size != _TWO_OCTETS:
+                return None
+            size, start = data[2] << 8 | data[3], 4
+        if start + size != end or size >= _LARGE or size > self._limit:
+            return None
+        try:
+            return data[start:] if self._first == _BINARY else str(data[start:], "utf-8")
+        except UnicodeDecodeError:
+            return None
+
     def feed(self, data: bytes) -> list[Payload]:
         """Take bytes, in pieces of any size.
 
@@ -177,10 +200,15 @@ class Incoming:
                     self._message = bytearray(memoryview(data)[start:])
                     self._missing = stop - end
                     return payloads
-                if size < _LARGE and first == _BINARY:  # hot, like all of this
+                if size >= _LARGE:
+                    self._deliver(memoryview(data)[start:stop], payloads)
+                elif first == _BINARY:  # hot, like all of this
                     payloads.append(data[start:stop])
                 else:
-                    self._deliver(memoryview(data)[start:stop] if size >= _LARGE else data[start:stop], payloads)
+                    try:
+                        payloads.append(str(data[start:stop], "utf-8"))
+                    except UnicodeDecodeError:
+                        self._deliver(data[start:stop], payloads)  # which says so
             else:
                 self._passing = max(stop - end, 0)
                 self._pass_on(data[at:stop], payloads)

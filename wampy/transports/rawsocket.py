@@ -194,6 +194,7 @@ class RawSocket(SocketTransport):
 
     def _unframe(self, data: bytes | None) -> tuple[list[Payload], list[bytes], Exception | None]:
         early, self._early = self._early, b""
+        self._whole = self._reader.whole
         frames = self._reader.feed(early + (data or b""))
         payloads: list[Payload] = [payload for kind, payload in frames if kind == MESSAGE]
         answer: list[bytes] = []

@@ -184,6 +184,21 @@ class FrameReader:
         self._header = data[at:]
         return frames
 
+    def whole(self, data: bytes) -> bytes | None:
+        """Take bytes that are one whole message, as most are that a reader's turn brings; else they are for `feed`.
+
+        Args:
+            data: What came in.
+
+        Returns:
+            The message, or ``None``.
+        """
+        size = len(data) - HEADER_SIZE
+        # The type of a message is 0, so that its header is but the length.
+        if self._header or self._payload is not None or size < 0 or _read_header(data)[0] != size:
+            return None
+        return None if size > self._limit or self.error is not None else data[HEADER_SIZE:]
+
     @property
     def is_within(self) -> bool:
         """Whether the stream has stopped in the middle of a frame."""

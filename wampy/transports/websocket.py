@@ -169,6 +169,7 @@ class WebSocket(SocketTransport):
         if self._early:
             early, self._early = self._early, b""
             payloads = incoming.feed(early)
+        self._whole = incoming.whole
         if data:
             payloads = payloads + incoming.feed(data) if payloads else incoming.feed(data)
         elif data is not None:

@@ -55,6 +55,7 @@ class Writer:
         outgoing: What waits to be written.
         room_waiters: Who waits for room, the first in front.
         written: How many bytes the kernel has taken.
+        unread_answers: Bytes of what the reader itself has answered that the router may not have read yet.
         error: What went wrong with writing; the reader tells of it, after what the router still had to say.
 
     Args:
@@ -81,7 +82,7 @@ class Writer:
         self.room_waiters: list[RoomWaiter] = []
         self._refusing = False
         self._ending = False
-        self.written = 0
+        self.written = self.unread_answers = 0
         self.error: OSError | None = None
 
     def start(self, watch: Watch) -> None:
@@ -117,6 +118,10 @@ class Writer:
     def add(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Add framed bytes, which leave with the next `write_out`."""
         self.outgoing.add(pieces)
+
+    def count_answer(self, size: int) -> None:
+        """Note what the reader answers, which waits for no room: a router may ask and not read, and fill our memory."""
+        self.unread_answers = min(self.unread_answers, self.outgoing.size) + size
 
     def send(self, payload: bytes, batched: bool) -> None:
         """Frame a payload and write what can be written now, unless writing is corked."""
@@ -169,25 +174,25 @@ class Writer:
         self._corked_until = math.inf
         self._sent_at = -math.inf
 
-    def uncork(self, as_before: bool = False) -> None:
-        """Write what was held back.
+    def uncork(self, messages: int = 1) -> None:
+        """Write what was held back in a turn.
 
         Args:
-            as_before: Whether the turn has brought nothing. Then what an earlier one has had held back goes on to be,
-                until that one's time has come.
+            messages: How many the turn has brought. After several it is written when those whom they have woken up have
+                run, so that what they write goes out in two pieces. After none, what an earlier turn has had held back
+                goes on to be, until that one's time has come.
         """
-        if as_before and self._corked_before:
+        if messages > 1:
+            self._held = 0
+            self._corked_until = self._backend.monotonic() + CORK_SECONDS
+            self._backend.call_later(0, self.uncork)
+            return
+        if not messages and self._corked_before:
             self._corked_until = self._corked_before
             return
         self._corked_until = self._corked_before = 0.0
         if self.outgoing.size or self.room_waiters or self._ending or self._writing_wanted is None:
             self.write_out()
-
-    def uncork_soon(self) -> None:
-        """Write it after those whom this turn woke up have run, so that what they write goes out in two pieces."""
-        self._held = 0
-        self._corked_until = self._backend.monotonic() + CORK_SECONDS
-        self._backend.call_later(0, self.uncork)
 
     @property
     def in_turn(self) -> bool:

@@ -266,3 +266,60 @@ def test_one_that_raises_when_it_is_woken_does_not_keep_the_next_asleep(backend,
         slot.set()
     green.wait_until(lambda: woken == [0, 1, 2], 2.0)
     assert "nobody catches it" in capfd.readouterr().err
+
+
+# What our waits do themselves instead of calling `hub.switch`.
+
+
+def test_the_hubs_switch_sees_to_nothing_else(backend):
+    # Slots and readers switch to `hub.greenlet` when there is none of this to see to. If eventlet adds anything to it,
+    # that belongs there as well.
+    from eventlet.hubs.hub import BaseHub
+
+    names = {"greenlet", "getcurrent", "getattr", "switch_out", "squelch_generic_exception", "sys", "exc_info"}
+    names |= {"ensure_greenlet", "parent", "ValueError", "switch"}
+    code = BaseHub.switch.__code__
+    assert {*code.co_names, *code.co_varnames} - {"self", "cur"} == names
+    assert {*BaseHub.ensure_greenlet.__code__.co_names} == {"greenlet", "dead", "run", "parent"}
+
+
+def test_no_hub_switches_in_a_way_of_its_own(hub):
+    assert type(hub).switch is type(hub).__mro__[-2].switch
+
+
+def test_a_green_thread_that_is_nobodys_child_becomes_the_hubs(backend, green, hub):
+    # As with `hub.switch`: when it ends, the hub goes on, and not whoever has made it.
+    slot, parents = backend.slot(), []
+
+    def wait():
+        slot.wait()
+        parents.append(getcurrent().parent)
+
+    assert getcurrent().parent is None
+    hub.schedule_call_global(0, greenlet(wait, getcurrent()).switch)
+    green.sleep(0.01)
+    slot.set()
+    green.sleep(0.01)
+    assert parents == [hub.greenlet]
+
+
+def test_a_console_of_eventlets_is_told_when_it_is_switched_out(backend, green, hub):
+    told, slot = [], backend.slot()
+
+    class Console(greenlet):  # as in `eventlet.backdoor`
+        def switch_out(self):
+            told.append(self)
+
+    console = Console(slot.wait, hub.greenlet)
+    hub.schedule_call_global(0, console.switch)
+    green.sleep(0.01)
+    assert told == [console] and not console.dead
+    slot.set()
+    green.sleep(0.01)
+    assert console.dead
+
+
+def test_who_waits_in_the_hub_is_told_so(backend, green, hub, capfd):
+    hub.schedule_call_global(0, backend.slot().wait)
+    green.sleep(0.01)
+    assert "Cannot switch to MAINLOOP" in capfd.readouterr().err

@@ -3,7 +3,7 @@
 import pytest
 
 from wampy.errors import WampProtocolError
-from wampy.messages import MESSAGE_TYPE_MAP, parse
+from wampy.messages import MESSAGE_TYPE_MAP, Result, parse
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,45 @@ def test_the_compiled_checks_say_what_the_checks_say(cls):
             values = [getattr(message, other) for other in cls.FIELDS]
             right = all(kind.check(each, message) is None for kind, each in zip(kinds, values))  # noqa: B905
             assert message._is_right() is right, (at, name, value)
+
+
+def outcome(read, wire):
+    try:
+        return read(wire)
+    except WampProtocolError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("cls", MESSAGE_TYPE_MAP.values(), ids=lambda cls: cls.__name__)
+def test_a_wire_list_read_quickly_gives_what_it_gives_read_closely(cls):
+    kinds = [cls.__dataclass_fields__[name].type.__metadata__[0] for name in cls.FIELDS]
+    good = dict.fromkeys(("topic", "procedure", "error", "reason", "realm", "signature", "auth_method"), "a.b")
+    good |= {"args": [], "request_type": 48}
+    wire = [cls.WAMP_CODE, *(good.get(name, {} if kind.empty else 1) for name, kind in zip(cls.FIELDS, kinds))]  # noqa: B905
+    wires = [wire[:size] for size in range(1, len(wire) + 1)] + [[*wire, 1]]
+    wires += [[*wire[:at], value, *wire[at + 1 :]] for at in range(1, len(wire)) for value in VALUES]
+    messages = 0
+    for each in wires:
+        found = outcome(cls.from_wire, each)
+        assert found == outcome(cls._from_wire_closely, each), each
+        messages += type(found) is cls
+    assert messages
+
+
+def test_a_message_class_with_a_constructor_of_its_own_is_made_by_it():
+    class Noted(Result):
+        __slots__ = ("noted",)
+
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.noted = True
+
+    class More(Noted):
+        __slots__ = ()
+
+    class Plain(Result):
+        __slots__ = ()
+
+    assert Noted.from_wire([50, 7, {}, [1]]).noted and More.from_wire([50, 7, {}]).noted
+    assert type(More.from_wire([50, 7, {}])) is More and type(Plain.from_wire([50, 7, {}])) is Plain
+    assert type(Result.from_wire([50, 7, {}])) is Result

@@ -218,3 +218,9 @@ def test_json_serialize_gives_text():
 def test_large_messages():
     message = call(b"x" * 2**20, ["text"] * 10_000, {str(n): float(n) for n in range(10_000)})
     assert JSON.loads(JSON.dumps(message)) == message
+
+
+@pytest.mark.parametrize("text", ["[", "[1,", '[{"a":', "[[", '["a', "[1"])
+def test_what_ends_too_soon_is_said_to_be_no_json(text):
+    with pytest.raises(SerializationError, match=r"this is no JSON: (Expecting|Unterminated).* \(char \d\)"):
+        JSON.loads(text)

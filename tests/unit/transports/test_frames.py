@@ -102,7 +102,8 @@ def by_us(pieces, binary=False):
     incoming = Incoming(core, get_serializer("cbor" if binary else "json"), LIMIT, lambda payload: None)
     messages = []
     for piece in pieces:
-        messages += incoming.feed(piece)
+        message = incoming.whole(piece)
+        messages += incoming.feed(piece) if message is None else [message]
     core.receive_eof()
     return messages, incoming.fault is not None, end_of(core)
 
@@ -231,3 +232,30 @@ def test_any_stream_in_any_pieces(stream, data):
     if broken and not expected[1]:
         return  # a binary frame, which is a fault under JSON
     assert (messages, broken, end) == expected
+
+
+@pytest.mark.parametrize("name", ["json", "cbor"])
+def test_one_whole_message_is_what_is_found_in_it(name):
+    serializer = get_serializer(name)
+    incoming = Incoming(protocol(), serializer, 2000, lambda payload: None)
+    first = 0x82 if serializer.binary else 0x81
+    for size in (2, 125, 126, 127, 128, 2000):
+        payload = b"x" * size
+        header = bytes((first, size)) if size <= 125 else bytes((first, 126)) + size.to_bytes(2, "big")
+        assert incoming.whole(header + payload) == (payload if serializer.binary else payload.decode())
+        assert incoming.whole(header + payload[1:]) is incoming.whole(header + payload + b"x") is None
+    for octet in (127, 128, 130, 255):  # a length behind it, or a mask
+        assert incoming.whole(bytes((first, octet)) + b"x" * octet) is None
+    assert incoming.whole(bytes((first, 126)) + (2001).to_bytes(2, "big") + b"x" * 2001) is None
+    assert incoming.whole(bytes((first ^ 3, 2)) + b"xx") is incoming.whole(bytes((first & 15, 2)) + b"xx") is None
+    assert (incoming.whole(bytes((first, 2)) + b"\xff\xff") is None) is not serializer.binary
+    # In the midst of something it is none.
+    fragment, header = bytes((first & 15, 1)) + b"a", bytes((first,))
+    for beginning in (fragment, header, header + b"\x09abc", b"\x89\x09abc"):
+        incoming = Incoming(protocol(), serializer, 2000, lambda payload: None)
+        assert incoming.feed(beginning) == []
+        assert incoming.whole(bytes((first, 2)) + b"xx") is None
+    incoming = Incoming(protocol(), serializer, 2000, lambda payload: None)
+    incoming.feed(bytes((first, 129)) + b"mask?")
+    assert incoming.fault is not None
+    assert incoming.whole(bytes((first, 2)) + b"xx") is None
