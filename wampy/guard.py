@@ -6,7 +6,7 @@ What an observer may stand round goes through `observed` when there is one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
 from wampy import telemetry
@@ -47,5 +47,9 @@ def observed(session: Any, name: str, method: Callable[..., Any], /, *args: Any)
     """
     observer = telemetry.observer
     if observer is None:
-        return guarded(method)(session, *args)
-    return getattr(observer, name)(guarded(method), session, *args)
+        return session.backend.inside(method, session, *args)
+    return getattr(observer, name)(_guarded(method), session, *args)
+
+
+# To make one takes longer than the call.
+_guarded = cache(guarded)

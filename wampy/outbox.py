@@ -12,7 +12,7 @@ from typing import Any
 
 from wampy.constants import MAX_ID
 from wampy.errors import WampProtocolError, WampyError
-from wampy.interfaces import Backend, Transport
+from wampy.interfaces import Backend, Serializer, Transport
 from wampy.messages import Call, Message, Publish, Register, Subscribe, Unregister, Unsubscribe
 from wampy.protocol.pending import PendingRequest, PendingRequests
 from wampy.protocol.request_ids import RequestIds
@@ -47,7 +47,8 @@ class Outbox:
         self._machine = machine
         self._request_ids = request_ids
         self._pending = pending
-        self._mutex = backend.mutex()
+        # Green threads switch only where they wait, and have no use for it.
+        self._mutex = None if backend.switches_only_in_waits else backend.mutex()
         self.sent = 0
 
     def emit(self, message: Message, pending: PendingRequest | None = None) -> None:
@@ -62,51 +63,58 @@ class Outbox:
             SerializationError: Its payload cannot travel.
             ConnectionClosed: The session or the transport is over.
         """
-        name, machine, ids = message.name, self._machine, self._request_ids
-        if name not in machine.sendable:
-            machine.check_send(name)
+        if message.name not in self._machine.sendable:
+            self._machine.check_send(message.name)
         if not message._is_right():
             message.validate()
         serializer = self._transport.serializer
         wire = serializer.prepare(message.listed())
-        with self._mutex:
-            target = machine.sendable.get(name) or machine.check_send(name)
-            following = ids.following
-            counted = committed = False
-            try:
-                if name in REQUESTS:
-                    if wire[1] is None:
-                        message.request_id = following  # type: ignore[attr-defined]
-                        counted = True
-                    else:
-                        counted = self._number(message, following)
-                    wire[1] = message.request_id  # type: ignore[attr-defined]
-                payload = serializer.encode(wire)
-                if ids.following != following:
-                    raise WampyError(f"the serializer {serializer.name!r} let others send while it encoded a message")
-                if pending is not None:
-                    pending.request_id = message.request_id  # type: ignore[attr-defined]
-                    self._pending.put(pending)
-                if counted:
-                    # Before the bytes are out: Ctrl-C may come while the kernel takes them, and then nothing is
-                    # undone, lest the next request has the same id and gets this one's answer.
-                    if following < MAX_ID:
-                        ids.following = following + 1  # hot: as `commit`, without another step
-                    else:
-                        ids.commit()
-                    committed = True
-                self._transport.send(payload)
-            except Exception:
-                if pending is not None:
-                    self._pending.discard(pending)
-                if committed:
-                    ids.take_back(following)
-                if counted:
-                    message.request_id = None  # type: ignore[attr-defined]
-                raise
-            self.sent += 1
-            if target is not machine.state:
-                machine.move(target)
+        if self._mutex is None:
+            self._emit(message, pending, wire, serializer)
+        else:
+            with self._mutex:
+                self._emit(message, pending, wire, serializer)
+
+    def _emit(self, message: Message, pending: PendingRequest | None, wire: list[Any], serializer: Serializer) -> None:
+        # The section.
+        name, machine, ids = message.name, self._machine, self._request_ids
+        target = machine.sendable.get(name) or machine.check_send(name)
+        following = ids.following
+        counted = committed = False
+        try:
+            if name in REQUESTS:
+                if wire[1] is None:
+                    message.request_id = following  # type: ignore[attr-defined]
+                    counted = True
+                else:
+                    counted = self._number(message, following)
+                wire[1] = message.request_id  # type: ignore[attr-defined]
+            payload = serializer.encode(wire)
+            if ids.following != following:
+                raise WampyError(f"the serializer {serializer.name!r} let others send while it encoded a message")
+            if pending is not None:
+                pending.request_id = message.request_id  # type: ignore[attr-defined]
+                self._pending.by_id[pending.request_id] = pending
+            if counted:
+                # Before the bytes are out: Ctrl-C may come while the kernel takes them, and then nothing is
+                # undone, lest the next request has the same id and gets this one's answer.
+                if following < MAX_ID:
+                    ids.following = following + 1  # hot: as `commit`, without another step
+                else:
+                    ids.commit()
+                committed = True
+            self._transport.send(payload)
+        except Exception:
+            if pending is not None:
+                self._pending.discard(pending)
+            if committed:
+                ids.take_back(following)
+            if counted:
+                message.request_id = None  # type: ignore[attr-defined]
+            raise
+        self.sent += 1
+        if target is not machine.state:
+            machine.move(target)
 
     def _number(self, message: Any, following: int) -> bool:
         """Look at a request's id that is not ours; say whether the counter must move on."""

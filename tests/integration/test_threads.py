@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from wampy import Client, callee, subscribe
+from wampy.backends._monitor import is_held
 from wampy.errors import Canceled, ConnectionClosed, RemoteError, WampyTimeOutError
+from wampy.messages import Publish
+from wampy.outbox import Outbox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +98,34 @@ def test_sixty_four_threads_call_at_once_and_each_gets_its_own_answer(join):
     assert outcomes == [[[number, turn] for turn in range(20)] for number in range(64)]
     assert client.request_ids.peek() == 64 * 20 + 1
     assert len(client.session.pending) == 0
+
+
+def test_whoever_sends_is_inside(join, monkeypatch):
+    # Which is what keeps the section of a send whole: the outbox has no lock of its own.
+    sent, emit = [], Outbox.emit
+
+    def watched(outbox, message, pending=None):
+        sent.append((message.name, is_held()))
+        emit(outbox, message, pending)
+
+    monkeypatch.setattr(Outbox, "emit", watched)
+    service, client = join(Service), join()
+    assert client.call("com.example.echo", 1) == 1
+    assert client.rpc.com.example.echo.call_async(1).result() == 1
+    client.rpc.com.example.sleep.call_async(0.1).cancel("killnowait")
+    with pytest.raises(RemoteError):
+        client.call("com.example.sleep", "a text")
+    client.publish(topic="com.example.heard", number=1)
+    assert client.options(acknowledge=True).publish(topic="com.example.heard", number=2)
+    client.send_message(Publish(None, {}, "com.example.heard", [3]))
+    for registration in list(service.registration_map.values()):
+        service.session.unregister(registration)
+    client.stop()
+    service.stop()
+    assert all(is_inside for _, is_inside in sent), sent
+    names = {name for name, _ in sent}
+    assert names >= {"hello", "goodbye", "register", "unregister", "subscribe", "publish", "call", "cancel"}
+    assert names >= {"yield", "error"}
 
 
 def test_stop_in_one_thread_ends_the_waits_of_the_others(join):

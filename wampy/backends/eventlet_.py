@@ -11,7 +11,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -144,10 +144,7 @@ class EventletBackend(Backend):
         return hear_signals(_socket.socketpair(), callback, listen)
 
     def mutex(self) -> AbstractContextManager[Any]:
-        # Green threads switch only where they wait: all of them are the one OS thread that may have this again and
-        # again. It is in C, where `nullcontext` would cost two calls for each message.
-        lock: AbstractContextManager[Any] = _threading.RLock()
-        return lock
+        return nullcontext()  # green threads switch only where they wait
 
     def home(self) -> tuple[int, object]:
         return this_home(_local)
@@ -155,7 +152,9 @@ class EventletBackend(Backend):
     def check_caller(self, home: Any) -> None:
         if getattr(_local, "home", None) is not home:
             check_home(home, this_home(_local), self.name)
-        if _getcurrent() is _get_hub().greenlet:
+        current = _getcurrent()
+        # Hot: the main program has no parent, and the hub always one.
+        if current.parent is not None and current is _get_hub().greenlet:
             raise in_the_hub(self.name)
 
     def resolve(self, host: str, port: int, family: int, deadline: float | None, turn: Slot | None = None) -> Addresses:

@@ -15,7 +15,7 @@ import os
 import socket as stdlib_socket
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -34,7 +34,6 @@ _real_socket = gevent.monkey.get_original("socket", "socket")
 _getaddrinfo = gevent.monkey.get_original("socket", "getaddrinfo")
 _local = gevent.monkey.get_original("_thread", "_local")()
 os.register_at_fork(after_in_child=partial(leave_home, _local))
-_real_rlock = gevent.monkey.get_original("_thread", "RLock")
 _start_thread = gevent.monkey.get_original("_thread", "start_new_thread")
 
 _get_hub = gevent.get_hub
@@ -167,10 +166,7 @@ class GeventBackend(Backend):
         return hear_signals(_real_pair(), callback, listen)
 
     def mutex(self) -> AbstractContextManager[Any]:
-        # Green threads switch only where they wait: all of them are the one OS thread that may have this again and
-        # again. It is in C, where `nullcontext` would cost two calls for each message.
-        lock: AbstractContextManager[Any] = _real_rlock()
-        return lock
+        return nullcontext()  # green threads switch only where they wait
 
     def home(self) -> tuple[int, object]:
         return this_home(_local)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wampy import telemetry
 from wampy.deadlines import DEFAULT, Timeout
@@ -11,10 +11,14 @@ from wampy.roles.caller import PendingCall, RpcProxy
 from wampy.roles.publisher import check_publication
 from wampy.session import Session
 
+if TYPE_CHECKING:
+    from wampy.peers.keeper import Keeper
+
 
 class Proxies:
     """What a client offers for calling and publishing."""
 
+    _keeper: Keeper
     _timeout: Timeout = DEFAULT
     _message_options: Mapping[str, Any] = {}
 
@@ -46,10 +50,11 @@ class Proxies:
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: There is no session, or it ended before the answer.
         """
-        if telemetry.observer is None:
-            session, timeout = self._live_session(self._timeout)
-        else:
+        session, timeout = self._keeper.given_out, self._timeout
+        if session is None or session.reason is not None or telemetry.observer is not None:
             session, timeout = self._session_for("call", procedure)
+        elif session.backend.switches_only_in_waits:  # hot: as `Session.call`, without another step
+            return session._call(procedure, args, kwargs, self._message_options, timeout)
         return session.call(procedure, args, kwargs, self._message_options, timeout)
 
     def _call_async(self, procedure: str, /, *args: Any, **kwargs: Any) -> PendingCall:
@@ -84,10 +89,11 @@ class Proxies:
             check_publication(topic, args, kwargs)
         assert topic is not None
         merged = {**self._message_options, **options} if options else self._message_options
-        if telemetry.observer is None:
-            session, timeout = self._live_session(self._timeout)
-        else:
+        session, timeout = self._keeper.given_out, self._timeout  # as in `call`
+        if session is None or session.reason is not None or telemetry.observer is not None:
             session, timeout = self._session_for("publish", topic)
+        elif session.backend.switches_only_in_waits:
+            return session._publish(topic, (), kwargs, merged, timeout)
         return session.publish(topic, (), kwargs, merged, timeout)
 
     def options(self, *, timeout: Timeout = DEFAULT, **options: Any) -> View:
@@ -115,6 +121,7 @@ class View(Proxies):
 
     def __init__(self, client: Proxies, timeout: Timeout, options: Mapping[str, Any]) -> None:
         self._client = client
+        self._keeper = client._keeper
         self._timeout = timeout
         self._message_options = options
 

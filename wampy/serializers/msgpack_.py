@@ -39,6 +39,12 @@ class MsgpackSerializer(PlainSerializer):
         self._unpack: Callable[..., Any] = msgpack.unpackb
         self._timestamp: type = msgpack.Timestamp
 
+    def encode(self, message: list[Any]) -> bytes:
+        try:
+            return self._packer().pack(message)  # type: ignore[no-any-return]  # hot: as `_encode`, and most go well
+        except Exception:
+            return super().encode(message)
+
     def _encode(self, message: list[Any]) -> bytes:
         # A new one each time: one that is kept would keep the memory of its largest message too, and a finalizer that
         # sends would write into the midst of what it has.

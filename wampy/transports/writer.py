@@ -129,7 +129,13 @@ class Writer:
         if batched:
             outgoing.add_payload(payload)
         else:
-            outgoing.add(self._frame(payload))
+            pieces = self._frame(payload)
+            if len(pieces) != 1 or outgoing.batch:
+                outgoing.add(pieces)
+            else:  # hot: as there, without another step
+                size = len(pieces[0])
+                outgoing.pieces += pieces
+                outgoing.size += size
         # Hot: the clock is asked only if it has a say.
         corked_until = self._corked_until
         if corked_until:

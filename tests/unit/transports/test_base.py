@@ -41,6 +41,28 @@ def test_closing_before_connecting(make_transport, backend):
         transport.send(b"[]")
 
 
+def test_in_the_reader_there_never_is_room(connect, green):
+    # Who finds that there is room does not ask whether it is in the reader.
+    opened, seen = connect(start=False), []
+    transport = opened.transport
+
+    def look(_):
+        seen.append((transport.in_reader, transport.has_room))
+
+    def hear(error):
+        look(error)
+        opened.lost.append(error)
+
+    opened.react = look
+    transport.start(opened._on_payloads, hear)
+    opened.peer.say("one")
+    green.wait_until(lambda: seen)
+    green.wait_until(lambda: transport.has_room)
+    opened.peer.drop()
+    green.wait_until(lambda: opened.lost)
+    assert seen == [(True, False), (True, False)]
+
+
 def test_sending_before_connecting(make_transport):
     with pytest.raises(ConnectionClosed, match="never opened"):
         make_transport().send(b"[]")
