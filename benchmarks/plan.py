@@ -57,7 +57,7 @@ ROWS: Final = {
         Row("seq", "one call at a time, small echo", 1500, 200),
         Row("conc", "100 calls in flight: begin all, wait for all", 4000, 500),
         Row("green", "100 green threads (tasks) that call", 4000, 500, without=_NO_FLOOR),
-        Row("big", "one call at a time, 200 kB echo", 120, 15),
+        Row("big", "one call at a time, 200 kB echo", 400, 50),
         Row("event", "events received, published in bursts of 100", 6000, 600),
         Row("invocation", "invocations served, 100 in flight", 4000, 500),
         Row("publish", "events published, the last one acknowledged", 6000, 600),

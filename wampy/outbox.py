@@ -94,7 +94,7 @@ class Outbox:
                 raise WampyError(f"the serializer {serializer.name!r} let others send while it encoded a message")
             if pending is not None:
                 pending.request_id = message.request_id  # type: ignore[attr-defined]
-                self._pending.by_id[pending.request_id] = pending
+                self._pending.by_id[pending.request_id] = pending  # hot: as `put`, without another step
             if counted:
                 # Before the bytes are out: Ctrl-C may come while the kernel takes them, and then nothing is
                 # undone, lest the next request has the same id and gets this one's answer.

@@ -82,6 +82,20 @@ def test_a_folder_without_wampy_is_refused(measure, tmp_path):
         measure(rows="seq", transports="websocket", serializers="json", peers=f"wampy@{tmp_path}")
 
 
+@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="there is no numpy to be hidden")
+def test_autobahn_does_not_find_the_numpy_of_the_plot(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.run import _HIDE_NUMPY
+
+    (tmp_path / "sitecustomize.py").write_text(_HIDE_NUMPY)
+    program = "import importlib.machinery as m; print([m.PathFinder.find_spec(n) is None for n in ('numpy', 'wampy')])"
+    for extra, hidden in (({}, "[False, False]"), ({"PYTHONPATH": str(tmp_path)}, "[True, False]")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **extra}
+        )
+        assert done.stdout.strip() == hidden, done.stderr
+
+
 def test_the_page_is_made_of_the_results(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     from benchmarks.docs import FOLDER, tables
