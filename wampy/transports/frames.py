@@ -45,29 +45,35 @@ _SHORT, _TWO_OCTETS, _EIGHT_OCTETS = 125, 126, 127
 # A payload from this size on is looked at in its place, smaller ones are cut out first, which is quicker.
 _LARGE: Final = 4096
 
+# How many bytes of a long message are masked at a time; a multiple of the mask's four.
+_PORTION: Final = 65_536
+
 _short = struct.Struct("!BB4s").pack
 _medium = struct.Struct("!BBH4s").pack
 _long = struct.Struct("!BBQ4s").pack
 
 
-def data_frame(payload: bytes, binary: bool) -> list[bytes]:
+def data_frame(payload: bytes, binary: bool) -> bytes | bytearray:
     """Make the frame of a whole message, masked, as a client's must be.
 
     Args:
         payload: What the serializer gave.
         binary: Whether it is a binary frame; otherwise the payload is UTF-8.
-
-    Returns:
-        Header and payload; in two pieces when it is long, lest it be copied.
     """
     first = _BINARY if binary else _TEXT
     size = len(payload)
     mask = os.urandom(4)  # not to be foreseen by whoever has a say in the payload (section 10.3)
     if size <= _SHORT:
-        return [_short(first, _MASKED | size, mask) + apply_mask(payload, mask)]
+        return _short(first, _MASKED | size, mask) + apply_mask(payload, mask)
     if size < 2**16:
-        return [_medium(first, _MASKED | _TWO_OCTETS, size, mask) + apply_mask(payload, mask)]
-    return [_long(first, _MASKED | _EIGHT_OCTETS, size, mask), apply_mask(payload, mask)]
+        return _medium(first, _MASKED | _TWO_OCTETS, size, mask) + apply_mask(payload, mask)
+    # In portions: every further copy of a large payload makes the allocator fetch memory from the system and give it
+    # back at each message, which costs more than the masking.
+    frame = bytearray(_long(first, _MASKED | _EIGHT_OCTETS, size, mask))
+    view = memoryview(payload)
+    for at in range(0, size, _PORTION):
+        frame += apply_mask(view[at : at + _PORTION], mask)
+    return frame
 
 
 class Incoming:

@@ -14,9 +14,6 @@ from wampy.errors import ConnectionClosed
 # larger goes alone.
 LARGEST_BATCH = 65_536
 
-# A piece from this size on is not copied to be one with those before and behind it.
-LARGE = 65_536
-
 # Up to this many bytes what the kernel has left of them is copied. A view costs more.
 SMALL = 4_096
 
@@ -37,19 +34,15 @@ class Outgoing:
     Args:
         frame: Turns a payload into the bytes that carry it; may raise `ConnectionClosed`.
         seal: Turns framed bytes into what goes over the wire, where that is not the same.
-        apart: Whether the kernel can be told that more follows, so that a large piece need not be joined with the
-            others. Where there is `seal` it makes no difference.
     """
 
-    __slots__ = ("_apart", "_batch_size", "_frame", "_seal", "batch", "pieces", "size", "wire")
+    __slots__ = ("_batch_size", "_frame", "_seal", "batch", "pieces", "size", "wire")
 
     def __init__(
         self,
         frame: Callable[[bytes], Sequence[bytes | bytearray]],
         seal: Callable[[bytes | bytearray], bytes | bytearray] | None = None,
-        apart: bool = False,
     ) -> None:
-        self._apart = apart
         self._frame = frame
         self._seal = seal
         self._batch_size = 0
@@ -91,10 +84,7 @@ class Outgoing:
             self.size += len(piece)
 
     def refill(self) -> bool:
-        """Make `wire` of what was added, if everything before has been written; say whether it holds anything.
-
-        It is all that was added, but for what stands in `pieces` then, beside a large one.
-        """
+        """Make `wire` of all that was added, if everything before has been written; say whether it holds anything."""
         if self.wire:
             return True
         if self.batch:
@@ -104,21 +94,11 @@ class Outgoing:
             if not pieces:
                 self.size = 0
                 return False
-            rest: list[bytes | bytearray] = []
-            if self.size >= LARGE and self._apart:
-                count = 0
-                for piece in pieces:
-                    if len(piece) >= LARGE:
-                        break
-                    count += 1
-                count = count or 1  # the large one itself
-                rest = pieces[count:]
-                pieces = pieces[:count]
             wire: Wire = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             if len(wire) > SMALL:
                 wire = memoryview(wire)
             # No call in here: the bytes are in one of the two places.
-            self.pieces = rest
+            self.pieces = []
             self.wire = wire
             return True
         self.pieces = []

@@ -139,7 +139,7 @@ class WebSocket(SocketTransport):
             raise ConnectionClosed("the router is closing the WebSocket")
         binary = self.serializer.binary
         if not protocol.extensions:
-            return data_frame(payload, binary)
+            return [data_frame(payload, binary)]
         if binary:
             protocol.send_binary(payload)
         else:

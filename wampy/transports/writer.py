@@ -68,7 +68,7 @@ class Writer:
         self._stream = stream
         self._backend = backend
         self._frame = frame
-        self.outgoing = Outgoing(frame, stream.seal if stream.url.secure else None, stream.can_hold_back)
+        self.outgoing = Outgoing(frame, stream.seal if stream.url.secure else None)
         self._watch: Watch | None = None
         self._bursts = False
         # 0.0: not corked; infinity: in a reader's turn; and what it was before the turn.
@@ -222,7 +222,7 @@ class Writer:
             try:
                 while outgoing.wire or outgoing.refill():  # TLS seals there, and may find the stream broken
                     try:
-                        stream.transmit(outgoing.wire, sent, more or bool(outgoing.pieces))
+                        stream.transmit(outgoing.wire, sent, more)
                     finally:
                         if sent:
                             # Ctrl-C comes behind calls, and there is none in here.

@@ -53,19 +53,11 @@ def test_a_long_text_with_something_special_in_it(special, at):
     assert JSON.loads(payload) == message
 
 
-@pytest.mark.parametrize("size", [1, LONG_JSON])
-@pytest.mark.parametrize("character", [*ESCAPED[1:-2], "ü", "日"], ids=ascii)
-def test_what_must_be_escaped_and_is_not_is_read_all_the_same(character, size):
-    text = "x" * size + character
-    for payload in (f'[50,1,{{}},["{text}"]]', f'[50,1,{{}},["{text}"]] ', f'[50,1,{{}},["\\n","{text}"]]'):
-        assert JSON.loads(payload)[3][-1] == JSON.loads(payload.encode())[3][-1] == text
-
-
-@pytest.mark.parametrize("size", [1, LONG_JSON])
-def test_a_nul_that_is_not_escaped_is_refused(size):
-    # It would be a matter of what else is in the message whether it stands for a binary.
-    with pytest.raises(SerializationError, match="this is no JSON: there is a NUL in it"):
-        JSON.loads(f'[50,1,{{}},["{"x" * size}\0"]]')
+@pytest.mark.parametrize("character", ESCAPED[:-2], ids=ascii)
+def test_what_must_be_escaped_and_is_not_is_no_json(character):
+    payload = f'[50,1,{{}},["{"x" * LONG_JSON}{character}"]]'
+    with pytest.raises(SerializationError, match="this is no JSON"):
+        JSON.loads(payload)
 
 
 def test_nothing_of_the_callers_is_changed():
@@ -112,15 +104,13 @@ def test_the_way_around_is_taken():
     # Or all of these would test the library only.
     text = "x" * LONG_JSON
     assert long_texts.with_raw_texts([48, 1, {}, "a.b", [text]]) != [48, 1, {}, "a.b", [text]]
-    assert long_texts.with_raw_texts([48, 1, {}, "a.b", [1] * 100 + [text]]) == [48, 1, {}, "a.b", [1] * 100 + [text]]
-    for read in (text, "ü" * LONG_JSON, "日" * LONG_JSON):
-        payload = f'[50,1,{{}},["{read}"]]'
-        assert long_texts.read(payload) == ([50, 1, {}, [read]], len(payload))
+    payload = f'[50,1,{{}},["{text}"]]'
+    assert long_texts.read(payload) == ([50, 1, {}, [text]], len(payload))
 
 
 _pieces = st.sampled_from([
     *'[]{},:" \\\n', '"abc"', '"abcdef"', '"ab\\n"', '"\\u0000AA=="', '"\\""', '"abc\\\\"', "NaN", "-Infinity", "N",
-    "-", "null", "true", "0", "-1.5e3", '"NaN"', '"ü"', '"\tabc"', '{"abcd":', '["abcd",', "\x00", "Infinity", "aN",
+    "-", "null", "true", "0", "-1.5e3", '"NaN"', '"ü"', '{"abcd":', '["abcd",', "\x00", "Infinity", "aN",
 ])  # fmt: skip
 
 
@@ -143,9 +133,7 @@ class TestWithLimitsThatMakeEverythingLong:
 
     @staticmethod
     def by_the_library(text):
-        if "\0" in text:
-            raise ValueError
-        return json_.restore_binaries(simplejson.JSONDecoder(parse_constant=float, strict=False).decode(text))
+        return json_.restore_binaries(simplejson.JSONDecoder(parse_constant=float).decode(text))
 
     @settings(deadline=None, max_examples=500)
     @given(

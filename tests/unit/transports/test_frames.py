@@ -136,13 +136,13 @@ def test_lengths_in_and_out(size, binary):
     assert messages == [data if binary else data.decode()]
     assert not broken
     server = ServerProtocol(state=OPEN, max_size=None, logger=QUIET)
-    server.receive_data(b"".join(data_frame(data, binary)))
+    server.receive_data(data_frame(data, binary))
     (received,) = server.events_received()
     assert (received.opcode, bytes(received.data), received.fin) == (opcode, data, True)
 
 
 def test_no_two_frames_have_the_same_mask():
-    frames = {b"".join(data_frame(b"the same words", False)) for _ in range(50)}
+    frames = {bytes(data_frame(b"the same words", False)) for _ in range(50)}
     assert len(frames) > 45, "masks are not random"
 
 

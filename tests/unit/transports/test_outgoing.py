@@ -6,7 +6,7 @@ from websockets.typing import Subprotocol
 
 from wampy.errors import ConnectionClosed
 from wampy.serializers import get_serializer
-from wampy.transports.outgoing import LARGE, LARGEST_BATCH, Outgoing
+from wampy.transports.outgoing import LARGEST_BATCH, Outgoing
 
 
 def framed(payload):
@@ -58,32 +58,6 @@ def test_a_batch_has_a_limit_and_a_larger_message_goes_alone(outgoing):
     frames = drain(outgoing).strip(b"/<>").split(b"><")
     assert [len(frame) for frame in frames] == [65_000, 5_000, len(large), 1_000]
     assert b"".join(frames) == small * 70 + large + small
-
-
-@pytest.mark.parametrize("apart", [True, False])
-def test_a_large_piece_is_not_copied_where_the_kernel_can_wait_for_what_follows(apart):
-    outgoing = Outgoing(framed, None, apart)
-    large, larger = b"l" * LARGE, b"L" * (LARGE + 1)
-    pieces = [b"a", b"b", large, larger, b"c", b"d", large]
-    outgoing.add(pieces)
-    found = []
-    while outgoing.refill():
-        found.append(outgoing.wire)
-        assert outgoing.size == sum(map(len, found[-1:] + outgoing.pieces))
-        outgoing.size -= len(outgoing.wire)
-        outgoing.wire = b""
-    joined = [b"ab", large, larger, b"cd", large] if apart else [b"".join(pieces)]
-    assert found == joined
-    if apart:
-        assert [wire.obj for wire in found if isinstance(wire, memoryview)] == [large, larger, large]
-        assert found[1].obj is large
-    assert outgoing.size == 0
-
-
-def test_small_pieces_are_joined_though_they_are_many():
-    outgoing = Outgoing(framed, None, apart=True)
-    outgoing.add([b"s" * 100] * LARGE)
-    assert outgoing.refill() and len(outgoing.wire) == 100 * LARGE and not outgoing.pieces
 
 
 def test_what_is_dropped_is_gone(outgoing):
