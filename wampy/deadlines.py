@@ -55,9 +55,12 @@ class Deadlines:
         """
         if deadline is None or self.next_look <= deadline:
             return  # that look will find what comes next
-        self.cancel()
+        # Ctrl-C comes behind calls: in that order there is a timer at any time, and one too many does no harm.
+        late = self._timer
         self._timer = self._backend.call_later(max(deadline - self._backend.monotonic(), 0.0), self._due)
         self.next_look = deadline
+        if late is not None:
+            late.cancel()
 
     def cancel(self) -> None:
         """End the watch."""
@@ -68,12 +71,23 @@ class Deadlines:
     def _due(self) -> None:
         # Hubs fire timers before they look at sockets: the answer may lie in the kernel. Look once more first.
         self._timer, self.next_look = None, math.inf
-        self._look()
-        self._timer = self._backend.call_later(0.0, self._expire)
-        self.next_look = -math.inf
+        try:
+            self._look()
+        finally:  # after Ctrl-C too: those who wait are other green threads
+            self._timer = self._backend.call_later(0.0, self._expire)
+            self.next_look = -math.inf
 
     def _expire(self) -> None:
         self._timer, self.next_look = None, math.inf
-        for pending in self._pending.pop_expired(self._backend.monotonic()):
-            self._expired(pending)
-        self.watch(self._pending.next_deadline())
+        taken: PendingRequest | None = None
+        try:
+            for pending in self._pending.expired(self._backend.monotonic()):
+                taken = pending
+                if self._pending.discard(pending):
+                    self._expired(pending)
+        except BaseException:
+            if taken is not None and not taken.slot.done:
+                self._pending.put(taken)  # Ctrl-C came before it was told: the next look, which is soon, does that
+            raise
+        finally:
+            self.watch(self._pending.next_deadline())

@@ -1,5 +1,7 @@
 """One timer for all requests of a session."""
 
+import sys
+
 import pytest
 
 from wampy.deadlines import Deadlines
@@ -92,3 +94,106 @@ def test_cancelled_between_look_and_end(watched, green):
     watched.add(1, 0.01)
     green.sleep(0.03)
     assert watched.events == []
+
+
+def interrupt_at(number, files):
+    """Raise KeyboardInterrupt at the so many-th end of a call in or from these files: a signal gets in behind calls."""
+    left = number
+
+    def count(frame, event, argument):
+        nonlocal left
+        if any(each.f_code.co_filename.endswith(files) for each in (frame, frame.f_back)):
+            left -= event in ("return", "c_return")
+            if left == 0:
+                raise KeyboardInterrupt
+
+    sys.setprofile(count)
+
+
+class Clock:
+    """A backend whose time goes on when it is told to, and whose timers are interrupted at a certain place."""
+
+    def __init__(self):
+        self.now, self.timers, self.number = 0.0, [], 0
+
+    def monotonic(self):
+        return self.now
+
+    def call_later(self, seconds, function):
+        self.timers.append(timer := Alarm(self.now + seconds, function))
+        return timer
+
+    def go_to(self, time):
+        """Fire what is due; return whether that was interrupted."""
+        interrupted = False
+        while due := [timer for timer in self.timers if timer.at <= time and not timer.cancelled]:
+            first = min(due, key=lambda timer: timer.at)
+            self.timers.remove(first)
+            self.now = max(self.now, first.at)
+            interrupted |= self.interrupted(first.function)
+        self.now = time
+        return interrupted
+
+    def interrupted(self, function, *args):
+        """Call it; say whether it was interrupted, which comes once."""
+        if not self.number:
+            function(*args)
+            return False
+        try:
+            interrupt_at(self.number, ("/wampy/deadlines.py", "/wampy/protocol/pending.py"))
+            function(*args)
+            sys.setprofile(None)
+        except KeyboardInterrupt:
+            self.number = 0
+            return True
+        return False
+
+
+class Alarm:
+    def __init__(self, at, function):
+        self.at, self.function, self.cancelled = at, function, False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class Gate:
+    done = False
+
+
+class Requests:
+    def __init__(self):
+        self.clock, self.pending, self.told = Clock(), PendingRequests(), []
+        self.deadlines = Deadlines(self.clock, self.pending, lambda: None, self.tell)
+
+    def add(self, request_id, deadline):
+        self.pending.put(PendingRequest(48, request_id, "a.b", Gate(), deadline, 1.0))
+        return self.clock.interrupted(self.deadlines.watch, deadline)
+
+    def tell(self, pending):
+        pending.slot.done = True
+        self.told.append(pending.request_id)
+
+
+@pytest.mark.parametrize("new", [10.0, 5.0], ids=["when the time has come", "when another is watched"])
+def test_ctrl_c_anywhere_leaves_nobody_waiting_for_ever(new):
+    # Not at the entry of what the timer calls, where nothing can be done about it.
+    number, interrupted = 0, True
+    while interrupted:
+        number += 1
+        requests = Requests()
+        requests.add(1, 10.0)
+        requests.add(2, 10.0)
+        if new == 10.0:
+            requests.add(3, new)
+            requests.clock.number = number
+            interrupted = requests.clock.go_to(10.0)
+        else:
+            requests.clock.number = number
+            interrupted = requests.add(3, new)
+            requests.clock.number = 0
+        requests.clock.go_to(20.0)
+        requests.add(4, 30.0)
+        requests.clock.go_to(40.0)
+        assert sorted(requests.told) == [1, 2, 3, 4], f"interrupted at the end of call {number}"
+    assert number > 3, "it was interrupted hardly anywhere"

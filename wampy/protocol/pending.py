@@ -143,12 +143,9 @@ class PendingRequests:
         del self.by_id[pending.request_id]
         return True
 
-    def pop_expired(self, now: float) -> list[PendingRequest]:
-        """Take all whose deadline has come."""
-        due = [p for p in self.by_id.values() if p.deadline is not None and p.deadline <= now]
-        for pending in due:
-            del self.by_id[pending.request_id]
-        return due
+    def expired(self, now: float) -> list[PendingRequest]:
+        """Return all whose deadline has come, without taking them."""
+        return [p for p in self.by_id.values() if p.deadline is not None and p.deadline <= now]
 
     def pop_all(self) -> list[PendingRequest]:
         """Take all; for the end of the session."""

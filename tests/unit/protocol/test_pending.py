@@ -48,9 +48,11 @@ def test_what_is_due(table, make):
     for request_id, deadline in ((1, 5.0), (2, None), (3, 10.0), (4, 4.0)):
         table.put(make(request_id, deadline=deadline))
     assert table.next_deadline() == 4.0
-    assert [each.request_id for each in table.pop_expired(5.0)] == [1, 4]
+    expired = table.expired(5.0)
+    assert [each.request_id for each in expired] == [1, 4]
+    assert all(map(table.discard, expired))
     assert table.next_deadline() == 10.0
-    assert table.pop_expired(5.0) == []
+    assert table.expired(5.0) == []
     assert [each.request_id for each in table.pop_all()] == [2, 3]
     assert table.next_deadline() is None
     assert len(table) == 0
