@@ -88,9 +88,13 @@ class Message:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "__init__" in vars(cls) and "from_wire" not in vars(cls):
-            # Somebody's own, which what is compiled would not call.
-            cls.from_wire = classmethod(Message._from_wire_closely.__func__)  # type: ignore
+        for each in cls.__mro__:
+            if "from_wire" in vars(each):
+                return
+            if "__init__" in vars(each) or "__new__" in vars(each):
+                # Somebody's own, perhaps a mixin's, which what is compiled would not call.
+                cls.from_wire = classmethod(Message._from_wire_closely.__func__)  # type: ignore
+                return
 
     def validate(self) -> None:
         """Check every field.

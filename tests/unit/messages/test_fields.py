@@ -172,6 +172,17 @@ def test_a_message_class_with_a_constructor_of_its_own_is_made_by_it():
     class Plain(Result):
         __slots__ = ()
 
+    class Mixin:
+        __slots__ = ()
+
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.mixed_in = True
+
+    class Mixed(Mixin, Result):
+        pass
+
+    assert Mixed.from_wire([50, 7, {}]).mixed_in
     assert Noted.from_wire([50, 7, {}, [1]]).noted and More.from_wire([50, 7, {}]).noted
     assert type(More.from_wire([50, 7, {}])) is More and type(Plain.from_wire([50, 7, {}])) is Plain
     assert type(Result.from_wire([50, 7, {}])) is Result
