@@ -232,8 +232,11 @@ class Writer:
                             outgoing.size -= count
                             rest = outgoing.wire[count:]
                             outgoing.wire = rest or NOTHING  # an empty view would keep what was written
-                    if outgoing.wire or not (outgoing.pieces or outgoing.batch):
-                        break  # the kernel has had enough, or all
+                    if outgoing.wire:
+                        break  # the kernel has had enough
+                    if not (outgoing.pieces or outgoing.batch):
+                        outgoing.size = 0  # as it is, but for a Ctrl-C that came while something was added
+                        break
             except OSError as exc:
                 self.error = exc
                 outgoing.drop()

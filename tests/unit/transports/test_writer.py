@@ -503,6 +503,7 @@ def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect
     assert len(set(heard)) == len(heard), "something was sent twice"
     assert [each for each in heard if each not in unsure] == [*sent, "the end"]
     green.wait_until(lambda: not writer._writing_wanted)
+    assert writer.outgoing.size == 0, "who sends is let in with more than there is room for, from now on"
 
 
 # Bursts, in which the kernel may wait for more.
