@@ -156,8 +156,8 @@ class Writer:
             more = now - self._sent_at < BURST_SECONDS
             self._sent_at = now
             if more and not self._push_is_due:
+                self._backend.call_later(0, self._push)  # first: after Ctrl-C one push too many does no harm
                 self._push_is_due = True
-                self._backend.call_later(0, self._push)
         self.write_out(more)
 
     def _push(self) -> None:

@@ -461,6 +461,7 @@ def interrupt_at(number):
     sys.setprofile(count)
 
 
+@pytest.mark.usefixtures("all_is_burst")
 @pytest.mark.parametrize("size", [10, 100_000])
 @pytest.mark.parametrize("waiting", [0, 3], ids=["with nothing in front of it", "with some in front of it"])
 def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect, green, backend, size, waiting):
@@ -478,7 +479,7 @@ def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect
         for each in range(waiting):
             sent.append(f"{number} in front {each}:{'x' * size}")
             transport.send(text(f"{number} in front {each}", size))
-        writer._corked_until = 0.0
+        writer._corked_until, writer._sent_at = 0.0, backend.monotonic()
         message = f"{number}:{'x' * size}"
         try:
             interrupt_at(number)
@@ -503,6 +504,7 @@ def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect
     assert len(set(heard)) == len(heard), "something was sent twice"
     assert [each for each in heard if each not in unsure] == [*sent, "the end"]
     green.wait_until(lambda: not writer._writing_wanted)
+    green.wait_until(lambda: not writer._push_is_due)
     assert writer.outgoing.size == 0, "who sends is let in with more than there is room for, from now on"
 
 
