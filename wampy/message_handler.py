@@ -219,8 +219,15 @@ class MessageHandler(UserCode):
         # Hot, and so not by `spawn_worker`, which is a longer way to the same.
         what = session, registration, message_obj
         job = Job(self._run_callee, what, refuse, session.message_size, name=registration.procedure)
+        if session.backend.switches_only_in_waits:
+            self._submit(session, job, message_obj)
+        else:  # in a worker too, to which a handler of the user's may have handed this
+            session.backend.inside(self._submit, session, job, message_obj)
+
+    def _submit(self, session: Any, job: Job, message_obj: Invocation) -> None:
         if not session.workers.submit(job):
-            refuse()
+            if job.refuse is not None:
+                job.refuse()
         elif not job.refused:
             session.invocations[message_obj.request_id] = job
 

@@ -16,8 +16,10 @@ import pytest
 from wampy import Client, callee, subscribe
 from wampy.backends._monitor import is_held
 from wampy.errors import Canceled, ConnectionClosed, RemoteError, WampyTimeOutError
+from wampy.message_handler import MessageHandler
 from wampy.messages import Publish
 from wampy.outbox import Outbox
+from wampy.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,6 +128,25 @@ def test_whoever_sends_is_inside(join, monkeypatch):
     names = {name for name, _ in sent}
     assert names >= {"hello", "goodbye", "register", "unregister", "subscribe", "publish", "call", "cancel"}
     assert names >= {"yield", "error"}
+
+
+def test_whoever_hands_an_invocation_to_a_worker_is_inside(join, green, monkeypatch):
+    # A handler of the user's may do so from a worker, where the user's code runs outside.
+    submitted, submit = [], Workers.submit
+
+    def watched(workers, job):
+        submitted.append(is_held())
+        return submit(workers, job)
+
+    class Handler(MessageHandler):
+        def handle_invocation(self, message_obj):
+            self.session.spawn_worker(super().handle_invocation, message_obj)
+
+    monkeypatch.setattr(Workers, "submit", watched)
+    service = join(Service, message_handler_cls=Handler)
+    assert join().call("com.example.echo", 1) == 1
+    assert submitted == [True, True]
+    green.wait_until(lambda: not service.session.invocations)
 
 
 def test_stop_in_one_thread_ends_the_waits_of_the_others(join):
