@@ -1,6 +1,6 @@
 """One timer for all requests of a session."""
 
-import sys
+from contextlib import suppress
 
 import pytest
 
@@ -96,104 +96,90 @@ def test_cancelled_between_look_and_end(watched, green):
     assert watched.events == []
 
 
-def interrupt_at(number, files):
-    """Raise KeyboardInterrupt at the so many-th end of a call in or from these files: a signal gets in behind calls."""
-    left = number
-
-    def count(frame, event, argument):
-        nonlocal left
-        if any(each.f_code.co_filename.endswith(files) for each in (frame, frame.f_back)):
-            left -= event in ("return", "c_return")
-            if left == 0:
-                raise KeyboardInterrupt
-
-    sys.setprofile(count)
-
-
-class Clock:
-    """A backend whose time goes on when it is told to, and whose timers are interrupted at a certain place."""
+class Interrupted:
+    """What the timer's callbacks and `watch` call, where Ctrl-C comes behind the so many-th call. Time goes when told."""
 
     def __init__(self):
-        self.now, self.timers, self.number = 0.0, [], 0
+        self.now, self.timers, self.told, self.left = 0.0, [], [], 0
+        self.pending = PendingRequests()
+        self.deadlines = Deadlines(self, self, lambda: self.behind(None), self.tell)
+
+    def behind(self, result):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return result
 
     def monotonic(self):
-        return self.now
+        return self.behind(self.now)
 
     def call_later(self, seconds, function):
-        self.timers.append(timer := Alarm(self.now + seconds, function))
-        return timer
+        self.timers.append(alarm := Alarm(self, self.now + seconds, function))
+        return self.behind(alarm)
+
+    def expired(self, now):
+        return self.behind(self.pending.expired(now))
+
+    def discard(self, pending):
+        return self.behind(self.pending.discard(pending))
+
+    def put(self, pending):
+        self.pending.put(pending)
+
+    def next_deadline(self):
+        return self.behind(self.pending.next_deadline())
+
+    def tell(self, pending):
+        pending.slot.done = True
+        self.told.append(pending.request_id)
+        self.behind(None)
+
+    def add(self, request_id, deadline):
+        self.pending.put(PendingRequest(48, request_id, "a.b", Gate(), deadline, 1.0))
+        self.deadlines.watch(deadline)
 
     def go_to(self, time):
-        """Fire what is due; return whether that was interrupted."""
-        interrupted = False
-        while due := [timer for timer in self.timers if timer.at <= time and not timer.cancelled]:
-            first = min(due, key=lambda timer: timer.at)
+        """Fire what is due."""
+        while due := [alarm for alarm in self.timers if alarm.at <= time and not alarm.cancelled]:
+            first = min(due, key=lambda alarm: alarm.at)
             self.timers.remove(first)
             self.now = max(self.now, first.at)
-            interrupted |= self.interrupted(first.function)
+            with suppress(KeyboardInterrupt):  # the hub goes on
+                first.function()
         self.now = time
-        return interrupted
-
-    def interrupted(self, function, *args):
-        """Call it; say whether it was interrupted, which comes once."""
-        if not self.number:
-            function(*args)
-            return False
-        try:
-            interrupt_at(self.number, ("/wampy/deadlines.py", "/wampy/protocol/pending.py"))
-            function(*args)
-            sys.setprofile(None)
-        except KeyboardInterrupt:
-            self.number = 0
-            return True
-        return False
 
 
 class Alarm:
-    def __init__(self, at, function):
-        self.at, self.function, self.cancelled = at, function, False
+    def __init__(self, owner, at, function):
+        self.owner, self.at, self.function, self.cancelled = owner, at, function, False
 
     def cancel(self):
         self.cancelled = True
+        self.owner.behind(None)
 
 
 class Gate:
     done = False
 
 
-class Requests:
-    def __init__(self):
-        self.clock, self.pending, self.told = Clock(), PendingRequests(), []
-        self.deadlines = Deadlines(self.clock, self.pending, lambda: None, self.tell)
-
-    def add(self, request_id, deadline):
-        self.pending.put(PendingRequest(48, request_id, "a.b", Gate(), deadline, 1.0))
-        return self.clock.interrupted(self.deadlines.watch, deadline)
-
-    def tell(self, pending):
-        pending.slot.done = True
-        self.told.append(pending.request_id)
-
-
 @pytest.mark.parametrize("new", [10.0, 5.0], ids=["when the time has come", "when another is watched"])
 def test_ctrl_c_anywhere_leaves_nobody_waiting_for_ever(new):
-    # Not at the entry of what the timer calls, where nothing can be done about it.
+    # Behind calls, that is: at the entry of what the timer calls nothing can be done about it.
     number, interrupted = 0, True
     while interrupted:
         number += 1
-        requests = Requests()
+        requests = Interrupted()
         requests.add(1, 10.0)
         requests.add(2, 10.0)
-        if new == 10.0:
+        requests.left = number
+        with suppress(KeyboardInterrupt):
             requests.add(3, new)
-            requests.clock.number = number
-            interrupted = requests.clock.go_to(10.0)
-        else:
-            requests.clock.number = number
-            interrupted = requests.add(3, new)
-            requests.clock.number = 0
-        requests.clock.go_to(20.0)
+        if new == 5.0:
+            interrupted, requests.left = requests.left <= 0, 0
+        requests.go_to(20.0)
+        if new == 10.0:
+            interrupted, requests.left = requests.left <= 0, 0
         requests.add(4, 30.0)
-        requests.clock.go_to(40.0)
-        assert sorted(requests.told) == [1, 2, 3, 4], f"interrupted at the end of call {number}"
+        requests.go_to(40.0)
+        assert sorted(requests.told) == [1, 2, 3, 4], f"interrupted behind call {number}"
     assert number > 3, "it was interrupted hardly anywhere"
