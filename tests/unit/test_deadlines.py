@@ -97,7 +97,7 @@ def test_cancelled_between_look_and_end(watched, green):
 
 
 class Interrupted:
-    """What the timer's callbacks and `watch` call, where Ctrl-C comes behind the so many-th call. Time goes when told."""
+    """What the timer and `watch` call, where Ctrl-C comes behind the so many-th call. Time goes when told."""
 
     def __init__(self):
         self.now, self.timers, self.told, self.left = 0.0, [], [], 0
