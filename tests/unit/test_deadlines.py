@@ -97,7 +97,7 @@ def test_cancelled_between_look_and_end(watched, green):
 
 
 class Interrupted:
-    """What the timer and `watch` call, where Ctrl-C comes behind the so many-th call. Time goes when told."""
+    """What `watch` and the timer's callbacks call; Ctrl-C comes behind the so many-th of these calls."""
 
     def __init__(self):
         self.now, self.timers, self.told, self.left = 0.0, [], [], 0
@@ -179,6 +179,7 @@ def test_ctrl_c_anywhere_leaves_nobody_waiting_for_ever(new):
         requests.go_to(20.0)
         if new == 10.0:
             interrupted, requests.left = requests.left <= 0, 0
+        assert sorted(requests.told) == [1, 2, 3], f"interrupted behind call {number}"
         requests.add(4, 30.0)
         requests.go_to(40.0)
         assert sorted(requests.told) == [1, 2, 3, 4], f"interrupted behind call {number}"

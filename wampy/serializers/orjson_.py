@@ -24,8 +24,9 @@ _BACKSLASH = ord("\\")
 class OrjsonSerializer(JsonSerializer):
     """JSON, quicker (``pip install 'wampy[speed]'``).
 
-    What it writes, reads and refuses is what `JsonSerializer` does. A message that orjson has no form for, with a
-    decimal or a very large integer for example, is left to that.
+    What it writes, reads and refuses is what `JsonSerializer` does, but that it reads lists nested a thousand deep, for
+    which that may have no room on the stack. A message that orjson has no form for, with a decimal or a very large
+    integer for example, is left to that.
 
     Args:
         default: As for `PlainSerializer`.
