@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PYTHON: Final = (sys.executable, "-P", "-W", "ignore")
 
 #: What runs first in each process under test. numpy is there for the plot only. But autobahn's serializers import it
-#: where it is found, which takes 0.1 s and starts a thread that spins for some 30 ms: up to half of what `big` uses.
+#: where it is found, which takes 0.06 s and starts a thread that spins as long again: up to half of what `big` uses.
 _HIDE_NUMPY: Final = """
 from importlib.machinery import PathFinder
 

@@ -49,11 +49,8 @@ class Exchange(Conversation):
         options: Mapping[str, Any] | None,
         timeout: Timeout,
     ) -> Any:
-        reply = self._reply(self._begin_call(procedure, args, kwargs, options, timeout, True), None, False, True)
-        args = reply.args
-        if not reply.kwargs and type(args) is list and len(args) == 1:  # hot: as `unwrapped`, without another step
-            return args[0]
-        return unwrapped(reply)
+        pending = self._begin_call(procedure, args, kwargs, options, timeout, waits=True)
+        return unwrapped(self._reply(pending, checked=True))
 
     def _begin_call(
         self,
@@ -73,7 +70,7 @@ class Exchange(Conversation):
         message = Call(None, options, procedure, args, kwargs)
         if seconds is not None and self._takes_timeouts and isinstance(message.options, dict):
             message.options.setdefault("timeout", int(seconds * 1000) or 1)
-        pending = self._request(message, procedure, seconds, None, waits)
+        pending = self._request(message, procedure, seconds, waits=waits)
         self._calls += 1
         return pending
 
@@ -207,15 +204,13 @@ class Exchange(Conversation):
             code = message.request_type  # type: ignore[attr-defined]  # an ERROR's
         requests = self.pending.by_id
         pending = requests.get(request_id)  # hot: as `PendingRequests.pop`, without another step
-        if pending is not None and pending.code == code:
-            del requests[request_id]
-        else:
-            pending = None
-        if pending is None:
+        if pending is None or pending.code != code:
             if not self.request_ids.issued(request_id):
                 raise WampProtocolError(f"{message.name.upper()} for request {request_id}, which was never made")
             logger.debug("dropped a late %s for request %s", message.name.upper(), request_id)
-        elif message.name == "error" and not pending.given_up:
+            return None
+        del requests[request_id]
+        if message.name == "error" and not pending.given_up:
             self._errors += 1
         return pending
 

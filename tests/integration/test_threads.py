@@ -103,7 +103,7 @@ def test_sixty_four_threads_call_at_once_and_each_gets_its_own_answer(join):
 
 
 def test_whoever_sends_is_inside(join, monkeypatch):
-    # Which is what keeps the section of a send whole: the outbox has no lock of its own.
+    # Which keeps the state of the session whole, from the checks before the section of a send to the notes behind it.
     sent, emit = [], Outbox.emit
 
     def watched(outbox, message, pending=None):

@@ -263,7 +263,7 @@ class Client(Proxies):
     def _live_session(self, timeout: Timeout) -> tuple[Session, Timeout]:
         keeper = self._keeper
         session = keeper.given_out
-        if session is not None and session.reason is None:  # hot: all calls and publications come by
+        if session is not None and session.reason is None:  # as `Proxies.call` asks
             return session, timeout
         found = keeper.live_session(timeout)
         if found is not None:
