@@ -24,6 +24,11 @@ MAX_QUEUE_BYTES: Final = 67_108_864
 
 MAX_ID: Final = 2**53
 
+#: The types that every format holds, beside lists and dictionaries. Not their subclasses: those are looked at closely.
+SCALARS: Final[frozenset[type]] = frozenset({type(None), bool, int, float, str, bytes, bytearray})
+# From this length on the types of a list are collected first, which costs less than a loop over it.
+LONG_LIST: Final = 16
+
 CANCEL_MODES: Final = ("skip", "kill", "killnowait")
 # Seconds that a callee has to answer once its call was cancelled.
 CANCEL_PATIENCE: Final = 5.0

@@ -42,6 +42,8 @@ class Serializer(ABC):
         binary: Whether its payloads travel in binary frames.
         batched: Whether one payload may hold several messages, for `split` to take apart.
         rawsocket_id: Its number in RawSocket's handshake, from 1 to 15; ``None`` when RawSocket has none for it.
+        leaves_plain_alone: Whether `prepare` returns a message as it is, and so need not be asked, when there are only
+            ``None``, flags, numbers, texts and binaries in its options and payload, one level deep.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Serializer(ABC):
     binary: bool
     batched: bool = False
     rawsocket_id: int | None = None
+    leaves_plain_alone: bool = False
 
     @abstractmethod
     def dumps(self, message: list[Any]) -> bytes:

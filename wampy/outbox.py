@@ -65,10 +65,12 @@ class Outbox:
         """
         if message.name not in self._machine.sendable:
             self._machine.check_send(message.name)
-        if not message._is_right():
-            message.validate()
         serializer = self._transport.serializer
-        wire = serializer.prepare(message.listed())
+        wire = message._plain_wire() if serializer.leaves_plain_alone else None
+        if wire is None:
+            if not message._is_right():
+                message.validate()
+            wire = serializer.prepare(message.listed())
         if self._mutex is None:
             self._emit(message, pending, wire, serializer)
         else:
@@ -84,11 +86,11 @@ class Outbox:
         try:
             if name in REQUESTS:
                 if wire[1] is None:
-                    message.request_id = following  # type: ignore[attr-defined]
+                    message.request_id = wire[1] = following  # type: ignore[attr-defined]
                     counted = True
                 else:
                     counted = self._number(message, following)
-                wire[1] = message.request_id  # type: ignore[attr-defined]
+                    wire[1] = message.request_id  # type: ignore[attr-defined]
             payload = serializer.encode(wire)
             if ids.following != following:
                 raise WampyError(f"the serializer {serializer.name!r} let others send while it encoded a message")

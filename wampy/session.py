@@ -12,7 +12,7 @@ from wampy.config import settings
 from wampy.constants import CANCEL_MODES, CANCEL_PATIENCE, CANCELED, RUNTIME_ERROR
 from wampy.deadlines import DEFAULT, Timeout
 from wampy.errors import RemoteError, WampyError
-from wampy.exchange import unwrapped
+from wampy.exchange import own, unwrapped
 from wampy.guard import guarded, observed
 from wampy.jobs import Job
 from wampy.messages import Error, Invocation, Message, Unregister, Unsubscribe
@@ -112,6 +112,7 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
+        kwargs = own(kwargs)
         if telemetry.observer is None and self.backend.switches_only_in_waits:
             return self._call_async(procedure, args, kwargs, options, timeout)
         call: PendingCall = observed(self, "call_async", Session._call_async, procedure, args, kwargs, options, timeout)
@@ -148,6 +149,7 @@ class Session(Registry):
             WampyTimeOutError: There was no answer in time.
             ConnectionClosed: The session ended before the answer.
         """
+        kwargs = own(kwargs)
         if telemetry.observer is None and self.backend.switches_only_in_waits:
             return self._call(procedure, args, kwargs, options, timeout)
         return observed(self, "call", Session._call, procedure, args, kwargs, options, timeout)
@@ -240,6 +242,7 @@ class Session(Registry):
             SerializationError: The payload cannot travel.
             ConnectionClosed: The session is over.
         """
+        kwargs = own(kwargs)
         if telemetry.observer is None and self.backend.switches_only_in_waits:
             return self._publish(topic, args, kwargs, options, timeout)
         publication_id: int | None = observed(

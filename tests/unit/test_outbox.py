@@ -9,7 +9,7 @@ from wampy.outbox import REQUESTS, Outbox
 from wampy.protocol.pending import PendingRequest, PendingRequests
 from wampy.protocol.request_ids import RequestIds
 from wampy.protocol.states import State, StateMachine
-from wampy.serializers import JsonSerializer, get_serializer
+from wampy.serializers import BatchedSerializer, JsonSerializer, get_serializer
 
 
 class Wire:
@@ -241,6 +241,42 @@ def test_a_serializer_that_sends_while_it_encodes_is_refused(desk):
     assert len(desk.pending) == 0
     desk.outbox.emit(Call(None, {}, "a.b"))
     assert desk.wire.sent[-1][:2] == [48, 2]
+
+
+class Shouting(JsonSerializer):
+    def prepare(self, message):
+        return super().prepare([*message[:4], [value.upper() for value in message[4]]])
+
+
+class WithoutBinaries(JsonSerializer):
+    scalars = JsonSerializer.scalars - {bytes}
+
+
+class Flat(JsonSerializer):
+    max_depth = 1
+
+
+def test_a_serializer_that_prepares_in_its_own_way_is_asked(desk):
+    desk.wire.serializer = Shouting()
+    desk.outbox.emit(Publish(None, {}, "a.b", ["loud"]))
+    desk.wire.serializer = BatchedSerializer(Shouting())
+    desk.wire.send = lambda payload: desk.wire.sent.append(desk.wire.serializer.loads(payload[:-1]))
+    desk.outbox.emit(Publish(None, {}, "a.b", ["louder"]))
+    assert [message[4] for message in desk.wire.sent] == [["LOUD"], ["LOUDER"]]
+
+
+@pytest.mark.parametrize("serializer", [WithoutBinaries, Flat])
+def test_a_serializer_that_takes_less_is_asked(desk, serializer):
+    desk.wire.serializer = serializer()
+    with pytest.raises(SerializationError, match="args|options"):
+        desk.outbox.emit(Publish(None, {}, "a.b", [b"binary"]))
+
+
+def test_a_serializer_is_not_asked_about_what_it_would_leave_alone(desk):
+    desk.wire.serializer = JsonSerializer()
+    desk.wire.serializer.prepare = None
+    desk.outbox.emit(Publish(None, {}, "a.b", ["text", 1], {"more": None}))
+    assert desk.wire.sent == [[16, 1, {}, "a.b", ["text", 1], {"more": None}]]
 
 
 def test_a_serializer_of_two_methods_is_enough(desk):

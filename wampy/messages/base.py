@@ -88,13 +88,11 @@ class Message:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for each in cls.__mro__:
-            if "from_wire" in vars(each):
-                return
-            if "__init__" in vars(each) or "__new__" in vars(each):
-                # Somebody's own, perhaps a mixin's, which what is compiled would not call.
-                cls.from_wire = classmethod(Message._from_wire_closely.__func__)  # type: ignore
-                return
+        # What is compiled would not call somebody's own, perhaps a mixin's.
+        if _stands_before(cls, ("__init__", "__new__"), "from_wire"):
+            cls.from_wire = classmethod(Message._from_wire_closely.__func__)  # type: ignore
+        if _stands_before(cls, ("listed",), "_plain_wire"):
+            cls._plain_wire = Message._plain_wire  # type: ignore[method-assign]
 
     def validate(self) -> None:
         """Check every field.
@@ -114,6 +112,10 @@ class Message:
             The list, without empty trailing fields that may be left out; the caller's own.
         """
         raise NotImplementedError  # compiled for each class by `declare`
+
+    def _plain_wire(self) -> list[Any] | None:
+        # The same, if all is right and is what every serializer takes as it is; else `None`. Compiled by `declare`.
+        return None
 
     @property
     def message(self) -> list[Any]:
@@ -175,6 +177,16 @@ class Message:
             for name in self.FIELDS
         )
         return f"{type(self).__name__}({shown})"
+
+
+def _stands_before(cls: type, names: tuple[str, ...], compiled: str) -> bool:
+    """Say whether a class has one of some methods from a class that comes before that with the compiled one."""
+    for each in cls.__mro__:
+        if compiled in vars(each):
+            return False
+        if any(name in vars(each) for name in names):
+            return True
+    return False
 
 
 def _masked(value: Any) -> Any:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from wampy.constants import SCALARS
 from wampy.errors import SerializationError, WampyError
 from wampy.interfaces import Payload, Serializer
-from wampy.serializers.plain import MAX_DEPTH, SCALARS, Finder, is_plain, said_by
+from wampy.serializers.plain import MAX_DEPTH, Finder, is_plain, said_by
 
 
 class PlainSerializer(Serializer):
@@ -35,6 +36,9 @@ class PlainSerializer(Serializer):
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
         if default is not None and not callable(default):
             raise WampyError(f"default is a function that turns a foreign value into a plain one, not {default!r}")
+        self.leaves_plain_alone = (
+            type(self).prepare is PlainSerializer.prepare and self.scalars >= SCALARS and self.max_depth > 1
+        )
         missing = self.title + " has no form for {}; give the serializer a `default=` hook, or convert the value"
         self._finder = Finder(self.scalars, self._problem, missing, self.max_depth, default)
 

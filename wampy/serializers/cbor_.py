@@ -10,10 +10,11 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+from wampy.constants import SCALARS
 from wampy.errors import SerializationError, WampyError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
-from wampy.serializers.plain import SCALARS, has_too_many_digits, holds
+from wampy.serializers.plain import has_too_many_digits, holds
 
 # Tags that cbor2 would make objects of: dates, UUIDs, sets, regular expressions, shared references and so on. They
 # arrive as a CBORTag, like those it does not know, because some of these objects are cyclic, some cost more time to

@@ -12,10 +12,11 @@ from typing import Any
 
 import simplejson
 
+from wampy.constants import SCALARS
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer
 from wampy.serializers.long_texts import LONG, LONG_JSON, raw_binary, read, with_raw_texts
-from wampy.serializers.plain import SCALARS, children, has_too_many_digits, holds
+from wampy.serializers.plain import children, has_too_many_digits, holds
 
 # What a text (or a binary) that begins with NUL looks like in JSON: NUL can be written in no other way.
 _NUL_TEXT = '"\\u0000'

@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from wampy.constants import LONG_LIST
 from wampy.errors import SerializationError
 
-#: The types that every format holds, beside lists and dictionaries. Not their subclasses: those are looked at closely.
-SCALARS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes, bytearray})
 #: How deep the lists and dictionaries of a message may be nested, the message itself being the first. Routers have
 #: limits of their own, and close the connection above them: Crossbar's is 400 for CBOR and near 1,000 for JSON.
 MAX_DEPTH = 250
 
 _CONTAINERS = frozenset({dict, list, tuple})
-# From this length on the types of a list are collected first, which costs less than a loop over it.
-_LONG = 16
 # How often a hook may be asked about what it has made itself.
 _HOOKED = 100
 # How many steps of the way to a value an error shows, and how many characters of each.
@@ -53,7 +50,7 @@ def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -
             if type(key) is not str:
                 return False
         container = container.values()
-    elif len(container) >= _LONG and set(map(type, container)) <= scalars:
+    elif len(container) >= LONG_LIST and set(map(type, container)) <= scalars:
         return True
     for value in container:
         kind = type(value)
@@ -61,14 +58,16 @@ def is_plain(container: Any, scalars: frozenset[type], depth: int = MAX_DEPTH) -
             continue
         if kind not in _CONTAINERS or depth == 1:
             return False
-        # Most of them hold scalars only, and few: to look at those here takes no other call.
+        # Most of them are empty, or hold scalars only, and few: to look at those here takes no other call.
+        if not value:
+            continue
         if kind is dict:
             for key, item in value.items():
                 if type(item) not in scalars or type(key) is not str:
                     break
             else:
                 continue
-        elif len(value) < _LONG:
+        elif len(value) < LONG_LIST:
             for item in value:
                 if type(item) not in scalars:
                     break

@@ -9,10 +9,11 @@ from math import prod
 from struct import pack
 from typing import Any
 
+from wampy.constants import SCALARS
 from wampy.errors import SerializationError
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer, library
-from wampy.serializers.plain import SCALARS, has_too_many_digits, holds, is_plain
+from wampy.serializers.plain import has_too_many_digits, holds, is_plain
 
 # How many bytes follow a marker.
 _SIZES = {**dict.fromkeys(b"ZTFN", 0), **dict.fromkeys(b"iUCB", 1), **dict.fromkeys(b"Iuh", 2)}

@@ -195,7 +195,7 @@ class SocketTransport(Transport):
     @property
     def written(self) -> int:
         """How many bytes the kernel has taken."""
-        return self._writer.written
+        return self._stream.bytes_out
 
     @property
     def unwritten(self) -> int:

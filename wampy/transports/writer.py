@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from wampy.errors import WampyError
 from wampy.interfaces import Backend, Slot, Watch
-from wampy.transports.outgoing import NOTHING, Outgoing
+from wampy.transports.outgoing import NOTHING, SMALL, Outgoing
 from wampy.transports.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ class Writer:
     Attributes:
         outgoing: What waits to be written.
         room_waiters: Who waits for room, the first in front.
-        written: How many bytes the kernel has taken.
         unread_answers: Bytes of what the reader itself has answered that the router may not have read yet.
         error: What went wrong with writing; the reader tells of it, after what the router still had to say.
 
@@ -71,6 +70,7 @@ class Writer:
         self.outgoing = Outgoing(frame, stream.seal if stream.url.secure else None)
         self._watch: Watch | None = None
         self._bursts = False
+        self._seals = stream.url.secure
         # 0.0: not corked; infinity: in a reader's turn; and what it was before the turn.
         self._corked_until = 0.0
         self._corked_before = 0.0
@@ -78,11 +78,12 @@ class Writer:
         self._held = 0
         self._sent_at = -math.inf
         self._push_is_due = False
+        # True while the kernel has had enough; None when nobody knows.
         self._writing_wanted: bool | None = False
         self.room_waiters: list[RoomWaiter] = []
         self._refusing = False
         self._ending = False
-        self.written = self.unread_answers = 0
+        self.unread_answers = 0
         self.error: OSError | None = None
 
     def start(self, watch: Watch) -> None:
@@ -126,29 +127,33 @@ class Writer:
     def send(self, payload: bytes, batched: bool) -> None:
         """Frame a payload and write what can be written now, unless writing is corked."""
         outgoing = self.outgoing
+        corked_until = self._corked_until
         if batched:
             outgoing.add_payload(payload)
         else:
             pieces = self._frame(payload)
             if len(pieces) != 1 or outgoing.batch:
                 outgoing.add(pieces)
-            else:  # hot: as there, without another step
-                size = len(pieces[0])
-                outgoing.pieces += pieces
+            else:  # hot: as there, and as `refill` if it is its turn, without another step
+                piece = pieces[0]
+                size = len(piece)
+                if size > SMALL or corked_until or outgoing.wire or outgoing.pieces or self._seals:
+                    outgoing.pieces += pieces
+                else:
+                    outgoing.wire = piece
                 outgoing.size += size
         # Hot: the clock is asked only if it has a say.
-        corked_until = self._corked_until
         if corked_until:
             if corked_until == math.inf:
                 return
             self._held += 1
             is_first_part = self._held == FIRST_MESSAGES or outgoing.size >= FIRST_BYTES
-            if is_first_part and not outgoing.wire:
+            if is_first_part and not self._writing_wanted:
                 self.write_out()
                 return
             if self._backend.monotonic() < corked_until:
                 return
-        if outgoing.wire:
+        if self._writing_wanted:
             return
         more = False
         if self._bursts:
@@ -169,7 +174,7 @@ class Writer:
         """Write what can be written now, unless writing is corked or the kernel has had enough."""
         if self._corked_until and self._backend.monotonic() < self._corked_until:
             return
-        if not self.outgoing.wire:
+        if not self._writing_wanted:
             self.write_out()
 
     # Corking.
@@ -228,7 +233,6 @@ class Writer:
                             # Ctrl-C comes behind calls, and there is none in here.
                             count = sent[0]
                             sent = []
-                            self.written += count
                             outgoing.size -= count
                             rest = outgoing.wire[count:]
                             outgoing.wire = rest or NOTHING  # an empty view would keep what was written

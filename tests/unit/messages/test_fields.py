@@ -2,8 +2,11 @@
 
 import pytest
 
+from wampy.constants import SCALARS
 from wampy.errors import WampProtocolError
-from wampy.messages import MESSAGE_TYPE_MAP, Result, parse
+from wampy.messages import MESSAGE_TYPE_MAP, Call, Publish, Result, Yield, parse
+from wampy.messages.checks import check_dict
+from wampy.serializers.plain import is_plain
 
 
 @pytest.mark.parametrize(
@@ -133,6 +136,61 @@ def test_the_compiled_checks_say_what_the_checks_say(cls):
             values = [getattr(message, other) for other in cls.FIELDS]
             right = all(kind.check(each, message) is None for kind, each in zip(kinds, values))  # noqa: B905
             assert message._is_right() is right, (at, name, value)
+
+
+TEXT = type("Text", (str,), {})
+CONTAINERS = [
+    [object()], [[1]], [{}], ({},), [TEXT("a")], [1] * 15, [1] * 16, (1,) * 16, [1, "a", None, 1.5, True, b"b"],
+    {"a": object()}, {"a": []}, {"a": {}}, {TEXT("a"): 1}, {"a": TEXT("a")}, {"timeout": 1}, {"a": 1, "b": b"b"},
+    {"timeout": 1, "x_a": 1}, {"timeout": 1, "x_a": [1]}, {"progress": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", [cls for cls in MESSAGE_TYPE_MAP.values() if cls.sent], ids=lambda cls: cls.__name__)
+def test_a_wire_list_that_is_made_quickly_is_the_one_that_is_made_closely_and_plain(cls):
+    kinds = [cls.__dataclass_fields__[name].type.__metadata__[0] for name in cls.FIELDS]
+    good = dict.fromkeys(("topic", "procedure", "error", "reason", "realm", "signature", "auth_method"), "a.b")
+    good |= {"args": [], "request_type": 48}
+    made = 0
+    for at, name in enumerate(cls.FIELDS):
+        for value in VALUES + CONTAINERS:
+            message = cls(*[good.get(other, {} if kind.empty else 1) for other, kind in zip(cls.FIELDS, kinds)])  # noqa: B905
+            setattr(message, name, value)
+            wire = message._plain_wire()
+            if wire is not None:
+                made += 1
+                message.validate()
+                assert wire == message.listed(), (at, name, value)
+                assert is_plain(wire, SCALARS, 2), (at, name, value)
+    assert bool(made) is all(kind.usual != "False" or kind.check is check_dict for kind in kinds)
+
+
+@pytest.mark.parametrize("cls", [Call, Publish, Yield])
+def test_what_most_messages_hold_is_listed_quickly(cls):
+    head = ["a.b"] if "topic" in cls.FIELDS or "procedure" in cls.FIELDS else []
+    for args in ([], (), ["a", 1], ("a", 1.5, None, True, b"b")):
+        for kwargs in ({}, {"a": 1, "b": "c"}):
+            message = cls(1, {}, *head, args, kwargs)
+            assert message._plain_wire() == message.listed()
+    assert cls(1, {}, *head, [[1]])._plain_wire() is None
+    assert cls(1, {}, *head, [1] * 16)._plain_wire() is None
+    timed = Call(None, {"timeout": 1000}, "a.b", ["a"])
+    assert timed._plain_wire() == [48, None, {"timeout": 1000}, "a.b", ["a"]]
+
+
+def test_a_message_class_with_a_list_of_its_own_is_listed_by_it():
+    class Marked(Publish):
+        __slots__ = ()
+
+        def listed(self):
+            return [*super().listed(), "mark"]
+
+    class More(Marked):
+        __slots__ = ()
+
+    for cls in (Marked, More):
+        assert cls(1, {}, "a.b", [1], {"a": 1})._plain_wire() is None
+    assert Publish(1, {}, "a.b", [1])._plain_wire() == [16, 1, {}, "a.b", [1]]
 
 
 def outcome(read, wire):
