@@ -268,7 +268,7 @@ def test_a_serializer_that_prepares_in_its_own_way_is_asked(desk):
 @pytest.mark.parametrize("serializer", [WithoutBinaries, Flat])
 def test_a_serializer_that_takes_less_is_asked(desk, serializer):
     desk.wire.serializer = serializer()
-    with pytest.raises(SerializationError, match="args|options"):
+    with pytest.raises(SerializationError, match=r"args|options"):
         desk.outbox.emit(Publish(None, {}, "a.b", [b"binary"]))
 
 

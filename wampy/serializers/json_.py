@@ -15,7 +15,7 @@ import simplejson
 from wampy.constants import SCALARS
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer
-from wampy.serializers.long_texts import LONG, LONG_JSON, raw_binary, read, with_raw_texts
+from wampy.serializers.long_texts import LONG, LONG_JSON, put_in, raw_binary, read, with_places
 from wampy.serializers.plain import children, has_too_many_digits, holds
 
 # What a text (or a binary) that begins with NUL looks like in JSON: NUL can be written in no other way.
@@ -62,23 +62,29 @@ class JsonSerializer(PlainSerializer):
         self._read_closely: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=float).decode
 
     def _encode(self, message: list[Any]) -> bytes:
-        text = "".join(self._pieces(with_raw_texts(message)))
+        long_texts: list[str] = []
+        text = "".join(self._pieces(with_places(message, long_texts)))
         # simplejson lets these pass. The text is quick to look at, quickest for a single character that few texts have;
         # the values are searched only on suspicion, and on proof once more for the place.
         if (
             ("\\" in text and _NUL_TEXT in text) or (_DECIMAL_NAN_PASSES and ("NaN" in text or "Infinity" in text))
         ) and holds(message, self._problem):
             self._finder.plain(message)
-        return text.encode()
+        return (put_in(text, long_texts) if long_texts else text).encode()
 
     def _decode(self, payload: Payload) -> Any:
         text = payload if isinstance(payload, str) else str(payload, "utf-8")
         value, end = None, -1
         if text[:1] == "[":
-            try:
-                value, end = (read(text) if len(text) >= LONG_JSON else None) or self._scan(text, 0)
-            except StopIteration:  # it ends too soon
-                value, end = self._read(text)  # which has the words for that
+            found = read(text) if len(text) >= LONG_JSON else None
+            if found is not None:
+                value, text = found  # without the long texts, in which nothing is escaped
+                end = len(text)
+            else:
+                try:
+                    value, end = self._scan(text, 0)
+                except StopIteration:  # it ends too soon
+                    value, end = self._read(text)  # which has the words for that
         if end != len(text):
             value = self._read_closely(text)
         return restore_binaries(value) if "\\" in text and _NUL_TEXT in text else value

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from itertools import chain
 from typing import Any
 
 from simplejson import RawJSON
@@ -21,11 +22,14 @@ LONG_JSON = 32_768
 
 # What must be escaped, the likely ones first.
 _ESCAPED = tuple('"\\\n\t\r') + tuple(chr(code) for code in range(0x20) if chr(code) not in "\n\t\r")
+_ESCAPED_WITHIN = _ESCAPED[1:]  # within quotes there is no other
 # How many arguments are looked at for one that is long, and how many texts of a message that is read, lest many short
 # ones cost more than the long ones save.
 _MOST = 64
+# What the encoder writes in place of a long text: what it writes nowhere else, as it has to be escaped.
+_PLACE = "\0"
 # What the decoder is given in place of a long text: a word that it asks the meaning of.
-_PLACE = "NaN"
+_WORD = "NaN"
 
 
 def needs_no_escapes(text: str) -> bool:
@@ -38,11 +42,12 @@ def raw_binary(value: bytes | bytearray) -> RawJSON:
     return RawJSON(f'"\\u0000{b64encode(value).decode("ascii")}"')
 
 
-def with_raw_texts(message: Any) -> Any:
-    """Put the JSON of long texts in their place, for simplejson.
+def with_places(message: Any, texts: list[str]) -> Any:
+    """Take long texts out of a message, for simplejson to write it without them; see `put_in`.
 
     Args:
         message: A wire list, which is not changed.
+        texts: Gets them.
 
     Returns:
         The message, or a copy of it when one of its first arguments, or of its keyword arguments, is such a text.
@@ -53,29 +58,43 @@ def with_raw_texts(message: Any) -> Any:
             if type(part) is list:
                 for value in part if len(part) <= _MOST else part[:_MOST]:
                     if type(value) is str and len(value) >= LONG:
-                        return _copy_with_raw_texts(message)
+                        return _copy_with_places(message, texts)
             elif type(part) is dict:
                 for value in part.values():
                     if type(value) is str and len(value) >= LONG:
-                        return _copy_with_raw_texts(message)
+                        return _copy_with_places(message, texts)
     return message
 
 
-def _copy_with_raw_texts(message: list[Any]) -> list[Any]:
-    return message[:3] + list(map(_part_with_raw_texts, message[3:]))
+def _copy_with_places(message: list[Any], texts: list[str]) -> list[Any]:
+    place = RawJSON(f'"{_PLACE}"')
+
+    def taken_out(value: Any) -> Any:
+        if type(value) is not str or len(value) < LONG or not needs_no_escapes(value):
+            return value
+        texts.append(value)
+        return place
+
+    def part_with_places(part: Any) -> Any:
+        if type(part) is list:
+            return [taken_out(value) for value in part]
+        return {key: taken_out(value) for key, value in part.items()} if type(part) is dict else part
+
+    return message[:3] + list(map(part_with_places, message[3:]))
 
 
-def _part_with_raw_texts(part: Any) -> Any:
-    if type(part) is list:
-        return [_raw(value) for value in part]
-    return {key: _raw(value) for key, value in part.items()} if type(part) is dict else part
+def put_in(skeleton: str, texts: list[str]) -> str:
+    """Put the texts that were taken out of a message into its JSON.
+
+    Args:
+        skeleton: The JSON without them.
+        texts: All of them, in their order.
+    """
+    rest = skeleton.split(_PLACE)
+    return "".join(chain.from_iterable(zip(rest, [*texts, ""], strict=True)))
 
 
-def _raw(value: Any) -> Any:
-    return RawJSON(f'"{value}"') if type(value) is str and len(value) >= LONG and needs_no_escapes(value) else value
-
-
-def read(text: str) -> tuple[Any, int] | None:
+def read(text: str) -> tuple[Any, str] | None:
     """Read JSON in which there are long texts.
 
     They are cut out, a word that JSON lacks is put in their place, and the decoder asks what each means, in turn.
@@ -84,7 +103,7 @@ def read(text: str) -> tuple[Any, int] | None:
         text: The JSON.
 
     Returns:
-        The value, and the length of the text; or None when there are none, or it is no such JSON. Then the library
+        The value, and the JSON without them; or ``None`` when there are none, or it is no such JSON. Then the library
         shall read it, which has the words for what is wrong.
     """
     if not text.isascii():
@@ -93,13 +112,13 @@ def read(text: str) -> tuple[Any, int] | None:
     if not found:
         return None
     found.reverse()
-    skeleton = _PLACE.join(rest)
+    skeleton = _WORD.join(rest)
     try:
         value, end = json.JSONDecoder(parse_constant=lambda _: found.pop()).raw_decode(skeleton)
     except (ValueError, RecursionError, IndexError):
         # The last one: with a genuine NaN or Infinity there are more questions than texts.
         return None
-    return (value, len(text)) if end == len(skeleton) else None
+    return (value, skeleton) if end == len(skeleton) else None
 
 
 def _cut_out(text: str) -> tuple[list[str], list[str]]:
@@ -116,7 +135,7 @@ def _cut_out(text: str) -> tuple[list[str], list[str]]:
         if at - start < LONG:
             continue
         inner = text[start:at]
-        if needs_no_escapes(inner):
+        if not any(map(inner.__contains__, _ESCAPED_WITHIN)):
             found.append(inner)
             rest.append(text[done : start - 1])
             done = end

@@ -103,9 +103,12 @@ def test_more_long_texts_than_are_looked_at():
 def test_the_way_around_is_taken():
     # Or all of these would test the library only.
     text = "x" * LONG_JSON
-    assert long_texts.with_raw_texts([48, 1, {}, "a.b", [text]]) != [48, 1, {}, "a.b", [text]]
+    taken_out = []
+    message = [48, 1, {}, "a.b", [text, "short"], {"more": text}]
+    assert len(repr(long_texts.with_places(message, taken_out))) < 200
+    assert taken_out == [text, text]
     payload = f'[50,1,{{}},["{text}"]]'
-    assert long_texts.read(payload) == ([50, 1, {}, [text]], len(payload))
+    assert long_texts.read(payload) == ([50, 1, {}, [text]], "[50,1,{},[NaN]]")
 
 
 _pieces = st.sampled_from([
