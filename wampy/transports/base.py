@@ -147,16 +147,20 @@ class SocketTransport(Transport):
         lost: Exception | None = None
         try:
             data = self._stream.receive()
-            if self._stream.has_ended:
-                self.poke()  # nothing else gives the reader the turn in which it sees the end
             payload = self._whole(data) if data else None
             if payload is not None:
                 payloads = [payload]
             else:
                 payloads, answer, lost = self._unframe(data)
+                if data and self._stream.was_full and not payloads and not answer and lost is None:
+                    # The rest of a long message is there, or some of it, and another turn would take longer.
+                    data = self._stream.receive()
+                    payloads, answer, lost = self._unframe(data)
                 if answer:
                     self._writer.count_answer(sum(map(len, answer)))
                     self._writer.add(answer)
+            if self._stream.has_ended:
+                self.poke()  # nothing else gives the reader the turn in which it sees the end
             nothing, ended = data is None, data == b""
             del data  # the payloads have it, and it may be large
             if payloads and self._on_payloads is not None:

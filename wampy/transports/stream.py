@@ -46,6 +46,7 @@ class Stream(Connection):
         self.kept_alive_for: float | None = None
         self._options = options
         self._read_size = READ_SIZE
+        self.was_full = False
         self._tls: tls.TlsLayer | None = None
 
     # With a deadline, while connecting.
@@ -173,6 +174,7 @@ class Stream(Connection):
             size = len(data)
             self.reads += 1
             self.bytes_in += size
+            self.was_full = size == self._read_size
             self._read_size = READ_SIZE if size < READ_SIZE else LARGE_READ_SIZE
         if self._tls is None:
             return data
