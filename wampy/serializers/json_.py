@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from math import isfinite
@@ -15,6 +15,7 @@ import simplejson
 from wampy.constants import SCALARS
 from wampy.interfaces import Payload
 from wampy.serializers.base import PlainSerializer
+from wampy.serializers.kept_encoder import kept_encoder
 from wampy.serializers.long_texts import LONG, LONG_JSON, put_in, raw_binary, read, with_places
 from wampy.serializers.plain import children, has_too_many_digits, holds
 
@@ -45,7 +46,7 @@ class JsonSerializer(PlainSerializer):
 
     def __init__(self, default: Callable[[Any], Any] | None = None) -> None:
         super().__init__(default)
-        self._pieces: Callable[[Any], Iterable[str]] = simplejson.JSONEncoder(
+        encoder = simplejson.JSONEncoder(
             separators=(",", ":"),
             check_circular=False,  # what holds itself is deeper than a plain message may be
             ensure_ascii=False,
@@ -54,40 +55,57 @@ class JsonSerializer(PlainSerializer):
             use_decimal=True,
             namedtuple_as_object=False,
             default=_binary_to_json,
-        ).iterencode
-        # Both read the same, but the first one is quicker, and the other takes blanks around the text.
-        decoder: Any = json.JSONDecoder(parse_constant=float)
-        self._read: Callable[[str], tuple[Any, int]] = decoder.raw_decode
-        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # which is all that the other calls
-        self._read_closely: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=float).decode
+        )
+        self._keys: dict[str, str] = {}
+        self._pieces = kept_encoder(encoder, self._keys)
+        # Both read the same, but the first one is quicker, and the other takes blanks around the text, and has words.
+        quick: Any = json.JSONDecoder(parse_constant=float)
+        self._scan: Callable[[str, int], tuple[Any, int]] = quick.scan_once
+        self._read: Callable[[str], Any] = simplejson.JSONDecoder(parse_constant=float).decode
+
+    def encode(self, message: list[Any]) -> bytes:
+        # Hot: as `_encode`, for what most messages are.
+        long_texts: list[str] = []
+        try:
+            text = "".join(self._pieces(with_places(message, long_texts), 0))
+            self._keys.clear()
+            # What simplejson lets pass needs a closer look. Quickest to find is a character that few texts have.
+            if not (
+                ("\\" in text and _NUL_TEXT in text) or (_DECIMAL_NAN_PASSES and ("NaN" in text or "Infinity" in text))
+            ):
+                return (put_in(text, long_texts) if long_texts else text).encode()
+        except Exception:  # which is raised again there, with words
+            pass
+        return super().encode(message)
 
     def _encode(self, message: list[Any]) -> bytes:
-        long_texts: list[str] = []
-        text = "".join(self._pieces(with_places(message, long_texts)))
-        # simplejson lets these pass. The text is quick to look at, quickest for a single character that few texts have;
-        # the values are searched only on suspicion, and on proof once more for the place.
-        if (
-            ("\\" in text and _NUL_TEXT in text) or (_DECIMAL_NAN_PASSES and ("NaN" in text or "Infinity" in text))
-        ) and holds(message, self._problem):
-            self._finder.plain(message)
-        return (put_in(text, long_texts) if long_texts else text).encode()
+        try:
+            text = "".join(self._pieces(message, 0))
+        finally:
+            self._keys.clear()
+        if holds(message, self._problem):
+            self._finder.plain(message)  # which names the place
+        return text.encode()
 
-    def _decode(self, payload: Payload) -> Any:
-        text = payload if isinstance(payload, str) else str(payload, "utf-8")
-        value, end = None, -1
-        if text[:1] == "[":
+    def loads(self, payload: Payload) -> list[Any]:
+        # Hot: as `_decode`, for what most messages are.
+        try:
+            text = payload if isinstance(payload, str) else str(payload, "utf-8")
             found = read(text) if len(text) >= LONG_JSON else None
             if found is not None:
                 value, text = found  # without the long texts, in which nothing is escaped
                 end = len(text)
             else:
-                try:
-                    value, end = self._scan(text, 0)
-                except StopIteration:  # it ends too soon
-                    value, end = self._read(text)  # which has the words for that
-        if end != len(text):
-            value = self._read_closely(text)
-        return restore_binaries(value) if "\\" in text and _NUL_TEXT in text else value
+                value, end = self._scan(text, 0)
+            if end == len(text):
+                return restore_binaries(value) if "\\" in text and _NUL_TEXT in text else value  # type: ignore[no-any-return]
+        except Exception:  # StopIteration too, as it ends too soon; which is raised again there, with words
+            pass
+        return super().loads(payload)
+
+    def _decode(self, payload: Payload) -> Any:
+        text = payload if isinstance(payload, str) else str(payload, "utf-8")
+        return restore_binaries(self._read(text))
 
     def _problem(self, value: Any) -> str | None:
         if isinstance(value, str):

@@ -41,28 +41,28 @@ class OrjsonSerializer(JsonSerializer):
         self._to_bytes: Callable[[Any, Callable[[Any], Any]], bytes] = orjson.dumps
         self._from_bytes: Callable[[bytes | bytearray], Any] = orjson.loads
 
-    def _encode(self, message: list[Any]) -> bytes:
+    def encode(self, message: list[Any]) -> bytes:
         try:
             payload = self._to_bytes(message, binary_to_text)
-        except TypeError:
-            return super()._encode(message)  # which can, or has the words for it
-        # orjson lets a text with NUL in front pass, and NaN and the infinities become null.
-        if (_BACKSLASH in payload and _NUL_TEXT in payload and holds(message, self._problem)) or (
-            (len(payload) > _SHORT or payload.find(b"null") >= 0) and _holds_odd_float([message])
-        ):
-            return super()._encode(message)
-        return payload
+            # orjson lets a text with NUL in front pass, and NaN and the infinities become null.
+            if not (_BACKSLASH in payload and _NUL_TEXT in payload and holds(message, self._problem)) and not (
+                (len(payload) > _SHORT or payload.find(b"null") >= 0) and _holds_odd_float([message])
+            ):
+                return payload
+        except Exception:
+            pass
+        return super().encode(message)  # which can, or has the words for it
 
-    def _decode(self, payload: Payload) -> Any:
+    def loads(self, payload: Payload) -> list[Any]:
         try:
             data = payload.encode() if isinstance(payload, str) else payload
             value = self._from_bytes(data)
             is_suspicious = len(data) > _SHORT or data.translate(_DIGITS_TO_ZERO).find(_DIGITS) >= 0
-            if is_suspicious and _holds_odd_float([value]):
-                return super()._decode(payload)
-        except (ValueError, RecursionError):
-            return super()._decode(payload)
-        return restore_binaries(value) if _BACKSLASH in data and _NUL_TEXT in data else value
+            if not (is_suspicious and _holds_odd_float([value])):
+                return restore_binaries(value) if _BACKSLASH in data and _NUL_TEXT in data else value  # type: ignore[no-any-return]
+        except Exception:
+            pass
+        return super().loads(payload)  # which can, or has the words for it
 
 
 def _holds_odd_float(container: Any) -> bool:

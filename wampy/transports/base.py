@@ -19,14 +19,11 @@ from wampy.interfaces import Backend, Payload, Timer, Transport, Watch
 from wampy.transports.heartbeat import Delivered, Heartbeat, RoundTrips
 from wampy.transports.memory import expect
 from wampy.transports.stream import Stream
-from wampy.transports.writer import HIGH_WATER, Writer
+from wampy.transports.writer import HIGH_WATER, MOST_UNREAD_ANSWERS, Writer
 from wampy.urls import RouterUrl
 
 logger = logging.getLogger(__name__)
 
-# Bytes of what the reader itself answers, to pings and to invocations for which there is no room, that may wait for a
-# router to read them; two of the longest answers to pings.
-MOST_UNREAD_ANSWERS = 2**25
 # Messages in a reader's turn that are larger are no such answers, but what a handler of the user's says.
 LARGEST_ANSWER = 65_536
 

@@ -34,6 +34,10 @@ FIRST_BYTES = 65_536
 # Whoever runs on without waiting holds nothing back by that: a fifth of a second later the kernel sends what it has.
 BURST_SECONDS = 0.001
 
+# Bytes of what the reader itself answers, to pings and to invocations for which there is no room, that may wait for a
+# router to read them; two of the longest answers to pings.
+MOST_UNREAD_ANSWERS = 2**25
+
 
 class RoomWaiter:
     """Who waits for room.
