@@ -50,7 +50,11 @@ class Exchange(Conversation):
         timeout: Timeout,
     ) -> Any:
         pending = self._begin_call(procedure, args, kwargs, options, timeout, waits=True)
-        return unwrapped(self._reply(pending, checked=True))
+        reply = self._reply(pending, checked=True)
+        values = reply.args
+        if not reply.kwargs and type(values) is list and len(values) == 1:
+            return values[0]  # hot: as `unwrapped`, without another step
+        return unwrapped(reply)
 
     def _begin_call(
         self,
