@@ -46,7 +46,6 @@ class SocketTransport(Transport):
         self._watch: Watch | None = None
         self._heartbeat: Heartbeat | None = None
         self._round_trips = RoundTrips(backend)
-        self._in_turn = False
         self._is_open = False  # started, and neither closing nor ended
         self._closing: str | None = None
         self._close_timer: Timer | None = None
@@ -138,8 +137,7 @@ class SocketTransport(Transport):
     def _on_readable(self) -> None:
         if self._ended is not None:
             return
-        self._writer.cork()
-        self._in_turn = True
+        self._writer.in_turn = True
         payloads: list[Payload] = []
         lost: Exception | None = None
         try:
@@ -181,7 +179,7 @@ class SocketTransport(Transport):
             self._lose(ConnectionClosed("the reader was interrupted"))
             raise
         finally:
-            self._in_turn = False
+            self._writer.in_turn = False
             self._writer.uncork(len(payloads))
         if lost is not None:
             self._lose(lost)
@@ -211,7 +209,7 @@ class SocketTransport(Transport):
     @property
     def has_room(self) -> bool:
         writer = self._writer  # when the reader tells of the end, behind its last turn, it is not open
-        return self._is_open and not self._in_turn and not writer.room_waiters and writer.outgoing.size <= HIGH_WATER
+        return self._is_open and not writer.in_turn and not writer.room_waiters and writer.outgoing.size <= HIGH_WATER
 
     def wait_for_room(self, deadline: float | None) -> bool:
         if self._watch is not None and not self._writer.wait_for_room(deadline):
@@ -226,7 +224,7 @@ class SocketTransport(Transport):
         size = len(payload)
         if size > LARGEST_ANSWER:
             expect(size)
-        elif self._in_turn:
+        elif self._writer.in_turn:
             self._writer.count_answer(size)
         self._writer.send(payload, self.serializer.batched)
 

@@ -57,6 +57,7 @@ class Writer:
 
     Attributes:
         outgoing: What waits to be written.
+        in_turn: Whether a turn of the reader is under way, which holds everything back; the transport says so.
         room_waiters: Who waits for room, the first in front.
         unread_answers: Bytes of what the reader itself has answered that the router may not have read yet.
         error: What went wrong with writing; the reader tells of it, after what the router still had to say.
@@ -75,9 +76,9 @@ class Writer:
         self._watch: Watch | None = None
         self._bursts = False
         self._seals = stream.url.secure
-        # 0.0: not corked; infinity: in a reader's turn; and what it was before the turn.
+        self.in_turn = False
+        # Behind a turn of several messages; 0.0: not corked.
         self._corked_until = 0.0
-        self._corked_before = 0.0
         # How many messages have come since the turn that uncorks soon.
         self._held = 0
         self._sent_at = -math.inf
@@ -141,15 +142,14 @@ class Writer:
             else:  # hot: as there, and as `refill` if it is its turn, without another step
                 piece = pieces[0]
                 size = len(piece)
-                if size > SMALL or corked_until or outgoing.wire or outgoing.pieces or self._seals:
+                if size > SMALL or corked_until or self.in_turn or outgoing.wire or outgoing.pieces or self._seals:
                     outgoing.pieces += pieces
                 else:
                     outgoing.wire = piece
                 outgoing.size += size
-        # Hot: the clock is asked only if it has a say.
-        if corked_until:
-            if corked_until == math.inf:
-                return
+        if self.in_turn:
+            return
+        if corked_until:  # hot: the clock is asked only if it has a say
             self._held += 1
             is_first_part = self._held == FIRST_MESSAGES or outgoing.size >= FIRST_BYTES
             if is_first_part and not self._writing_wanted:
@@ -176,43 +176,38 @@ class Writer:
 
     def flush(self) -> None:
         """Write what can be written now, unless writing is corked or the kernel has had enough."""
-        if self._corked_until and self._backend.monotonic() < self._corked_until:
+        if self.in_turn or (self._corked_until and self._backend.monotonic() < self._corked_until):
             return
         if not self._writing_wanted:
             self.write_out()
 
     # Corking.
 
-    def cork(self) -> None:
-        """Hold everything back during a reader's turn."""
-        self._corked_before = self._corked_until
-        self._corked_until = math.inf
-        self._sent_at = -math.inf
-
     def uncork(self, messages: int = 1) -> None:
-        """Write what was held back in a turn.
+        """Write what was held back in a turn, which has just ended.
 
         Args:
             messages: How many the turn has brought. After several it is written when those whom they have woken up have
                 run, so that what they write goes out in two pieces. After none, what an earlier turn has had held back
                 goes on to be, until that one's time has come.
         """
+        self._sent_at = -math.inf
         if messages > 1:
             self._held = 0
             self._corked_until = self._backend.monotonic() + CORK_SECONDS
-            self._backend.call_later(0, self.uncork)
+            self._backend.call_later(0, self._uncork_behind_turn)
             return
-        if not messages and self._corked_before:
-            self._corked_until = self._corked_before
+        if not messages and self._corked_until:
             return
-        self._corked_until = self._corked_before = 0.0
+        self._corked_until = 0.0
         if self.outgoing.size or self.room_waiters or self._ending or self._writing_wanted is None:
             self.write_out()
 
-    @property
-    def in_turn(self) -> bool:
-        """Whether a reader's turn holds writing back."""
-        return self._corked_until == math.inf
+    def _uncork_behind_turn(self) -> None:
+        if self.in_turn:
+            self._corked_until = 0.0  # the next one, which writes at its end
+        else:
+            self.uncork()
 
     # The socket.
 

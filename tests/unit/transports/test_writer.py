@@ -475,11 +475,11 @@ def test_ctrl_c_anywhere_in_a_send_tears_nothing_and_sends_nothing_twice(connect
 
     def send(number):
         """Send a message, interrupted at a certain place; say whether it was."""
-        writer.cork()
+        writer.in_turn = True
         for each in range(waiting):
             sent.append(f"{number} in front {each}:{'x' * size}")
             transport.send(text(f"{number} in front {each}", size))
-        writer._corked_until, writer._sent_at = 0.0, backend.monotonic()
+        writer.in_turn, writer._sent_at = False, backend.monotonic()
         message = f"{number}:{'x' * size}"
         try:
             interrupt_at(number)
