@@ -7,6 +7,7 @@ import pytest
 
 from wampy.errors import ConnectionClosed
 from wampy.interfaces import Transport
+from wampy.transports.connection import READ_SIZE
 
 
 def test_the_reader_knows_itself(connect, green):
@@ -107,6 +108,59 @@ def test_reads_are_counted_by_what_came_in(connect, green, rawsocket):
     opened.peer.raw(b"\0")  # a part of a frame, whichever the framing
     green.wait_until(lambda: opened.transport.reads == before + 1)
     assert opened.payloads == []
+
+
+def started_with_turns_counted(opened):
+    """Start a transport; gives a list of how many reads there had been at the beginning of each of its turns."""
+    turns, on_readable = [], opened.transport._on_readable
+
+    def turn():
+        turns.append(opened.transport.reads)
+        on_readable()
+
+    opened.transport._on_readable = turn
+    opened.start()
+    return turns
+
+
+@pytest.mark.parametrize("rawsocket", [False, True], ids=["websocket", "rawsocket"])
+@pytest.mark.parametrize("behind", [0, 1], ids=["alone", "with a part of another behind it"])
+def test_a_long_message_that_lies_there_is_read_in_one_turn(connect, green, rawsocket, behind):
+    opened, message = connect(start=False, rawsocket=rawsocket), "x" * (READ_SIZE + 10_000)
+    opened.peer.say(message)
+    opened.peer.raw(b"\0" * behind)  # the beginning of a header, for the RawSocket
+    green.sleep(0.05)
+    turns = started_with_turns_counted(opened)
+    green.wait_until(lambda: opened.batches)
+    said = [str(payload, "utf-8") if isinstance(payload, bytearray) else payload for payload in opened.payloads]
+    assert said == [message]
+    assert opened.transport.reads == 2
+    assert 1 not in turns, "it took another turn"
+
+
+@pytest.mark.parametrize("more", [0, 1], ids=["nothing there yet", "a little there"])
+def test_a_turn_reads_on_once_at_most(connect, green, more):
+    opened = connect(start=False, rawsocket=True)
+    opened.peer.raw((10 * READ_SIZE).to_bytes(4, "big") + b"x" * (READ_SIZE - 4 + more))
+    green.sleep(0.05)
+    turns = started_with_turns_counted(opened)
+    green.wait_until(lambda: turns)
+    green.sleep(0.01)
+    assert (opened.batches, opened.lost, opened.transport.reads) == ([], [], 1 + more)
+    opened.peer.raw(b"x" * (9 * READ_SIZE + 4 - more))
+    green.wait_until(lambda: opened.batches)
+    assert opened.payloads == [b"x" * (10 * READ_SIZE)]
+
+
+def test_an_end_behind_a_part_of_a_long_message_is_told(connect, green):
+    opened = connect(start=False, rawsocket=True)
+    opened.peer.raw((10 * READ_SIZE).to_bytes(4, "big") + b"x" * (READ_SIZE - 4))
+    opened.peer.drop()
+    green.sleep(0.05)
+    opened.start()
+    green.wait_until(lambda: opened.lost)
+    assert "in the middle of a message" in str(opened.lost[0])
+    assert opened.batches == []
 
 
 def test_its_turn_is_known_while_it_lasts(connect, green):
