@@ -265,6 +265,17 @@ def test_a_serializer_that_prepares_in_its_own_way_is_asked(desk):
     assert [message[4] for message in desk.wire.sent] == [["LOUD"], ["LOUDER"]]
 
 
+def test_a_batch_that_prepares_in_its_own_way_is_asked(desk):
+    class Batch(BatchedSerializer):
+        def prepare(self, message):
+            return super().prepare([*message[:4], [value.upper() for value in message[4]]])
+
+    desk.wire.serializer = Batch(JsonSerializer())
+    desk.wire.send = lambda payload: desk.wire.sent.append(desk.wire.serializer.loads(payload[:-1]))
+    desk.outbox.emit(Publish(None, {}, "a.b", ["loud"]))
+    assert desk.wire.sent[0][4] == ["LOUD"]
+
+
 @pytest.mark.parametrize("serializer", [WithoutBinaries, Flat])
 def test_a_serializer_that_takes_less_is_asked(desk, serializer):
     desk.wire.serializer = serializer()

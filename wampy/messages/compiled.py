@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wampy.constants import LONG_LIST, SCALARS
-from wampy.messages.checks import check_dict, is_short_uri
+from wampy.messages.checks import check_args, check_dict, is_short_uri
 from wampy.messages.fields import Field
 
 # An empty one of these is a payload all the same.
@@ -92,7 +92,7 @@ def compile_methods(cls: type, kinds: list[tuple[str, Field]]) -> dict[str, Any]
 
 def _quick_look(kind: Field) -> str:
     """Make the code that gives up on a field's value ``v`` if it is not right, or not plain, or takes a longer look."""
-    if kind.empty is list:
+    if kind.check is check_args:
         return f"""
     if type(v) is not list and type(v) is not tuple or len(v) >= {LONG_LIST}: return None
     for each in v:

@@ -32,7 +32,7 @@ class BatchedSerializer(Serializer):
         self.name = f"{serializer.name}.batched"
         self.subprotocol = f"{serializer.subprotocol}.batched"
         self.binary = serializer.binary
-        self.leaves_plain_alone = serializer.leaves_plain_alone
+        self.leaves_plain_alone = serializer.leaves_plain_alone and type(self).prepare is BatchedSerializer.prepare
         self._serializer = serializer
 
     def prepare(self, message: list[Any]) -> list[Any]:

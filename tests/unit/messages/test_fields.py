@@ -1,11 +1,15 @@
 """What a field may hold, and how a fault is named."""
 
+from typing import Annotated, Any
+
 import pytest
 
 from wampy.constants import SCALARS
 from wampy.errors import WampProtocolError
 from wampy.messages import MESSAGE_TYPE_MAP, Call, Publish, Result, Yield, parse
-from wampy.messages.checks import check_dict
+from wampy.messages.base import Message, declare
+from wampy.messages.checks import check_dict, check_id, list_of
+from wampy.messages.fields import Field
 from wampy.serializers.plain import is_plain
 
 
@@ -191,6 +195,18 @@ def test_a_message_class_with_a_list_of_its_own_is_listed_by_it():
     for cls in (Marked, More):
         assert cls(1, {}, "a.b", [1], {"a": 1})._plain_wire() is None
     assert Publish(1, {}, "a.b", [1])._plain_wire() == [16, 1, {}, "a.b", [1]]
+
+
+def test_a_list_with_a_check_of_its_own_is_not_taken_for_arguments():
+    @declare
+    class Mine(Message):
+        WAMP_CODE = 99
+        name = "mine"
+
+        ids: Annotated[Any, Field(list_of(check_id), empty=list)]
+
+    assert not Mine(["no id"])._is_right()
+    assert Mine(["no id"])._plain_wire() is None
 
 
 def outcome(read, wire):
