@@ -1,4 +1,4 @@
-"""One trace through three programs: a call, the event that its callee publishes, and whoever handles that."""
+"""One trace through four programs: a call, the event that its callee publishes, who handles that, and whom he calls."""
 
 import os
 
@@ -29,14 +29,17 @@ class Warehouse(Client):
     def on_ordered(self, article):
         self.call("com.example.stock.take", article)
 
+
+class Stock(Client):
     @callee(procedure="com.example.stock.take")
     def take(self, article):
         raise LookupError(f"there are no {article}")
 
 
-with Shop(url=URL), Warehouse(url=URL) as warehouse, Client(url=URL) as customer:
+with Shop(url=URL), Stock(url=URL) as stock, Warehouse(url=URL) as warehouse, Client(url=URL) as customer:
     customer.call("com.example.order", "apples")
     warehouse.stop(drain=5.0)  # when it has handled the event
+    stock.stop(drain=5.0)
 
 provider.shutdown()  # sends what has not been sent
 
