@@ -49,7 +49,7 @@ class OrjsonSerializer(JsonSerializer):
                 (len(payload) > _SHORT or payload.find(b"null") >= 0) and _holds_odd_float([message])
             ):
                 return payload
-        except Exception:
+        except Exception:  # which is raised again there, if simplejson cannot either
             pass
         return super().encode(message)  # which can, or has the words for it
 
@@ -60,7 +60,7 @@ class OrjsonSerializer(JsonSerializer):
             is_suspicious = len(data) > _SHORT or data.translate(_DIGITS_TO_ZERO).find(_DIGITS) >= 0
             if not (is_suspicious and _holds_odd_float([value])):
                 return restore_binaries(value) if _BACKSLASH in data and _NUL_TEXT in data else value  # type: ignore[no-any-return]
-        except Exception:
+        except Exception:  # which is raised again there, if simplejson cannot either
             pass
         return super().loads(payload)  # which can, or has the words for it
 
