@@ -69,10 +69,11 @@ class JsonSerializer(PlainSerializer):
         try:
             text = "".join(self._pieces(with_places(message, long_texts), 0))
             self._keys.clear()
-            # What simplejson lets pass needs a closer look. Quickest to find is a character that few texts have.
+            # simplejson lets some pass. Quickest to find is a character that few texts have; the values are searched
+            # only on suspicion, which a binary rouses too.
             if not (
                 ("\\" in text and _NUL_TEXT in text) or (_DECIMAL_NAN_PASSES and ("NaN" in text or "Infinity" in text))
-            ):
+            ) or not holds(message, self._problem):
                 return (put_in(text, long_texts) if long_texts else text).encode()
         except Exception:  # which is raised again there, with words
             pass

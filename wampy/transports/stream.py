@@ -36,6 +36,7 @@ class Stream(Connection):
         reads: How often `receive` has got bytes, of whatever kind: with TLS, also those that complete no plaintext.
         has_ended: Whether TLS has come to its end behind the bytes that `receive` gave last. The socket need not tell
             of that any more, as the peer may wait for our own end before it closes.
+        was_full: Whether the last read took as much as it had room for, so that there is likely more.
         kept_alive_for: After how many seconds the system gives the connection up, when it was told to.
     """
 

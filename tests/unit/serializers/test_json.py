@@ -88,6 +88,14 @@ def test_what_begins_with_nul_and_is_no_base64_is_read_as_a_text(text):
     assert JSON.loads(json.dumps([{"k": text}, "\0QQ=="])) == [{"k": text if text != "\0" else b""}, b"A"]
 
 
+def test_a_binary_is_no_reason_to_write_the_message_twice():
+    serializer, written = JsonSerializer(), []
+    pieces = serializer._pieces
+    serializer._pieces = lambda *args: written.append(args) or pieces(*args)
+    assert serializer.dumps([48, 1, {}, "a.b", [b"\1", "x" * 10_000]]).startswith(b'[48,1,{},"a.b",["\\u0000AQ==","xxx')
+    assert len(written) == 1
+
+
 def test_nan_and_infinity_are_read():
     # Crossbar writes them, though JSON has none.
     loaded = JSON.loads(b"[NaN,Infinity,-Infinity]")
